@@ -1,0 +1,81 @@
+"""`make dev`: the API on loopback, over the store of REDIS_URL or an embedded one."""
+
+import contextlib
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from samcli.local.docker.exceptions import ProcessSigTermException
+
+from dev.embedded_store import LOOPBACK, embedded_store
+from dev.gateway import Gateway, load_handlers, read_template
+from rest_sessions.errors import ConfigurationError
+
+DEFAULT_PORT = "3000"
+SWEEP_SECONDS = 300
+
+
+@contextlib.contextmanager
+def chosen_store() -> Iterator[str]:
+    """What the store is; sets REDIS_URL when the environment does not."""
+    if url := os.environ.get("REDIS_URL"):
+        parts = urlsplit(url)
+        yield f"{parts.scheme}://{parts.hostname}:{parts.port or 6379}" + (
+            ", a cluster" if os.environ.get("REDIS_CLUSTER") == "1" else ""
+        )
+        return
+    with embedded_store() as (url, name):
+        os.environ["REDIS_URL"] = url
+        os.environ["REDIS_CLUSTER"] = "0"
+        yield f"{name}; it keeps nothing when this ends"
+
+
+def announce(port: int, store: str) -> None:
+    """Prints where the API is, once it is there."""
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1):
+            break
+        time.sleep(0.05)
+    address = f"http://{LOOPBACK}:{port}"
+    print(
+        f"REST Sessions listens on {address}, open to all on this machine\n"
+        f"Store: {store}\n"
+        f"Try:   curl -X PUT '{address}/webapp/create/user123?ip=192.168.99.22'\n"
+        "Ctrl-C ends it.",
+        flush=True,
+    )
+
+
+def sweep_regularly(gateway: Gateway) -> None:
+    """Stands in for the template's schedule."""
+    while True:
+        time.sleep(SWEEP_SECONDS)
+        gateway.local_lambda_runner.call("SweepExpired", {})
+
+
+def main() -> None:
+    os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")
+    port = int(os.environ.get("PORT") or DEFAULT_PORT)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            sys.exit(f"Port {port} is not free ({error.strerror}). Choose another: make dev PORT=3001")
+    with chosen_store() as store, contextlib.suppress(KeyboardInterrupt, ProcessSigTermException):
+        stacks = read_template()
+        try:
+            gateway = Gateway(stacks, load_handlers(stacks))
+        except ConfigurationError as error:
+            sys.exit(str(error))
+        threading.Thread(target=announce, args=(port, store), daemon=True).start()
+        threading.Thread(target=sweep_regularly, args=(gateway,), daemon=True).start()
+        gateway.serve(LOOPBACK, port)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""A Redis-compatible server for development: a real one where one is installed, else fakeredis."""
+
+import contextlib
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import redis
+from fakeredis import TcpFakeServer
+from fakeredis._clients._tcp_server import TCPFakeRequestHandler
+
+LOOPBACK = "127.0.0.1"
+SERVERS = ("valkey-server", "redis-server")
+_START_SECONDS = 10.0
+
+
+class _RequestHandler(TCPFakeRequestHandler):
+    """fakeredis closes a connection after an error reply; a real server goes on, as NOSCRIPT in a pipeline needs."""
+
+    # Without this each reply of a pipeline but the first waits for the client's delayed acknowledgement, 40 ms.
+    disable_nagle_algorithm = True
+
+    def setup(self) -> None:
+        super().setup()
+        read_response = self.current_client.read_response
+
+        def read_response_or_error(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return read_response(*args, **kwargs)
+            except redis.ResponseError as error:
+                return error
+
+        self.current_client.read_response = read_response_or_error
+
+
+@contextlib.contextmanager
+def fakeredis_server() -> Iterator[str]:
+    """The URL of a fakeredis server in this process."""
+    server = TcpFakeServer((LOOPBACK, 0))
+    server.RequestHandlerClass = _RequestHandler
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, name="fakeredis", daemon=True)
+    thread.start()
+    try:
+        yield f"redis://{LOOPBACK}:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextlib.contextmanager
+def server_process(binary: str, *options: str) -> Iterator[str]:
+    """The URL of a server that runs as `binary` on a free port and keeps nothing."""
+    with tempfile.TemporaryDirectory(prefix="rest-sessions-") as folder:
+        port = free_port()
+        log = Path(folder) / "server.log"
+        command = [binary, "--bind", LOOPBACK, "--port", str(port), "--dir", folder, "--save", "", "--appendonly", "no"]
+        # A process group of its own: Ctrl-C ends the server through this function, after those who use it.
+        with log.open("wb") as output, subprocess.Popen(
+            [*command, *options], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        ) as process:
+            try:
+                _wait_until_ready(process, port, log)
+                yield f"redis://{LOOPBACK}:{port}"
+            finally:
+                process.terminate()
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    client = redis.Redis(LOOPBACK, port)
+    give_up = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            client.ping()
+        except redis.ConnectionError:
+            if process.poll() is not None or time.monotonic() > give_up:
+                raise RuntimeError(f"{process.args!r} did not start:\n{log.read_text(errors='replace')}") from None
+            time.sleep(0.02)
+        else:
+            client.close()
+            return
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind((LOOPBACK, 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def embedded_store() -> Iterator[tuple[str, str]]:
+    """The URL of a store that lives as long as this context, and what it is."""
+    for name in SERVERS:
+        if binary := shutil.which(name):
+            with server_process(binary) as url:
+                yield url, name
+            return
+    with fakeredis_server() as url:
+        yield url, "fakeredis, in this process"

@@ -1,0 +1,9 @@
+"""DELETE /{app}/killall: ends all sessions of an app."""
+
+from rest_sessions.http import Request, Result, route
+from rest_sessions.store import SessionStore
+
+
+@route
+def handler(store: SessionStore, request: Request) -> Result:
+    return {"kill": store.kill_sessions_of_app(request.app)}

@@ -1,0 +1,1 @@
+"""A session store that app servers of any platform share over REST."""

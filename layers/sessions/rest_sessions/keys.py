@@ -1,0 +1,71 @@
+"""The names of all Redis keys.
+
+The braces in a key are a Redis Cluster hash tag: only what is between them picks the slot, so that all keys of one
+partition live in one slot and one script may touch them together.
+See https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from zlib import crc32
+
+PARTITIONS = 16
+
+
+@dataclass(frozen=True)
+class Partition:
+    """The keys of one of the 16 partitions of an app."""
+
+    prefix: str
+
+    @cached_property
+    def ids(self) -> str:
+        """Sorted set, all scores 0: `ID NUL HANDLE`, so a user's sessions are one lexical range."""
+        return f"{self.prefix}:ids"
+
+    @cached_property
+    def users(self) -> str:
+        """Sorted set: an id by its last use."""
+        return f"{self.prefix}:users"
+
+    @cached_property
+    def recent(self) -> str:
+        """Sorted set: a session's handle by its last use."""
+        return f"{self.prefix}:recent"
+
+    @cached_property
+    def expiry(self) -> str:
+        """Sorted set: `HANDLE:ID` by the session's deadline."""
+        return f"{self.prefix}:expiry"
+
+    @property
+    def index(self) -> list[str]:
+        """The four sorted sets, in the order in which every script takes them."""
+        return [self.ids, self.users, self.recent, self.expiry]
+
+    def session(self, handle: str) -> str:
+        """Hash: one session."""
+        return f"{self.prefix}:s:{handle}"
+
+
+@dataclass(frozen=True)
+class Keyspace:
+    """All keys under one namespace."""
+
+    namespace: str
+
+    @property
+    def apps(self) -> str:
+        """Set: the apps that the sweep has to visit."""
+        return f"{self.namespace}:apps"
+
+    def partition(self, app: str, number: int) -> Partition:
+        return Partition(f"{self.namespace}:{{{app}:{number:x}}}")
+
+    def partitions(self, app: str) -> list[Partition]:
+        return [self.partition(app, number) for number in range(PARTITIONS)]
+
+
+def partition_of(id: str) -> int:
+    """The number of the partition that holds all sessions of the user `id`."""
+    return crc32(id.encode()) % PARTITIONS

@@ -1,0 +1,21 @@
+-- Reads sessions of one partition without using them, as many as fit.
+-- include: session.lua
+--
+-- KEYS[1..*]  the sessions
+-- ARGV[1]     now, seconds
+-- ARGV[2]     bytes after which to stop
+-- Returns     for each session read, in the order of KEYS, its fields and values, none when it is not alive;
+--             at least one session is read
+local now, most_bytes = tonumber(ARGV[1]), tonumber(ARGV[2])
+local sessions, bytes = {}, 0
+for i, key in ipairs(KEYS) do
+  local fields = is_alive(load_session(key), now) and redis.call('HGETALL', key) or {}
+  sessions[i] = fields
+  for _, text in ipairs(fields) do
+    bytes = bytes + #text
+  end
+  if bytes > most_bytes then
+    break
+  end
+end
+return sessions

@@ -1,0 +1,45 @@
+"""The settings, read from the environment once, when a function initialises."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .errors import ConfigurationError
+
+_NAMESPACE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`missing_session_is_error`: whether `get` and `set` of a missing session answer 404 instead of `{}`."""
+
+    redis_url: str
+    redis_cluster: bool
+    namespace: str
+    missing_session_is_error: bool
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """Settings from `REDIS_URL`, `REDIS_CLUSTER`, `NAMESPACE` and `MISSING_SESSION`.
+
+        Raises ConfigurationError for one that is missing or wrong.
+        """
+        redis_url = environment.get("REDIS_URL", "")
+        if not redis_url.startswith(("redis://", "rediss://")):
+            raise ConfigurationError("REDIS_URL must be set, to redis://… or, with TLS, rediss://…")
+        namespace = environment.get("NAMESPACE", "") or "rs"
+        if not _NAMESPACE.fullmatch(namespace):
+            raise ConfigurationError("NAMESPACE must be 1 to 64 of A-Z a-z 0-9 _ . : -")
+        return cls(
+            redis_url=redis_url,
+            redis_cluster=_choice(environment, "REDIS_CLUSTER", "0", "1") == "1",
+            namespace=namespace,
+            missing_session_is_error=_choice(environment, "MISSING_SESSION", "empty", "404") == "404",
+        )
+
+
+def _choice(environment: Mapping[str, str], name: str, *choices: str) -> str:
+    value = environment.get(name, "") or choices[0]
+    if value not in choices:
+        raise ConfigurationError(f"{name} must be {' or '.join(choices)}")
+    return value

@@ -1,0 +1,24 @@
+"""Structured logs and metrics. Neither ever gets a token, a key, session data, a raw path or a whole event."""
+
+import traceback
+from types import TracebackType
+
+from aws_lambda_powertools.logging import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+
+_SERVICE = "rest-sessions"
+_NAMESPACE = "RestSessions"
+
+logger = Logger(service=_SERVICE)
+
+
+def count(metric: str, value: int = 1) -> None:
+    """Adds `value` to a CloudWatch metric, by a line of embedded metric format in the log."""
+    metrics = EphemeralMetrics(namespace=_NAMESPACE, service=_SERVICE)
+    metrics.add_metric(name=metric, unit=MetricUnit.Count, value=value)
+    metrics.flush_metrics()
+
+
+def frames(trace: TracebackType | None) -> list[str]:
+    """Where an error came from, without its message, which may quote a client's data."""
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)]
