@@ -16,6 +16,7 @@ from samcli.lib.providers.provider import Stack
 from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
 from samcli.lib.utils.stream_writer import StreamWriter
 from samcli.local.lambdafn.exceptions import FunctionNotFound
+from werkzeug.serving import BaseWSGIServer
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "template.yaml"
@@ -100,6 +101,8 @@ class Gateway:
         """Serves the template's routes until SIGINT or SIGTERM."""
         # Its server would log each request's path, and so tokens.
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        # A thousand clients may connect at once; those that the queue has no place for would wait seconds to try again.
+        BaseWSGIServer.request_queue_size = 1024
         service = LocalApiService(self, port, host, static_dir=None, disable_authorizer=False, ssl_context=None)
         # Bodies reach a function in base64, so that one which is not UTF-8 reaches it at all.
         service.api_provider.api.binary_media_types_set.add("*/*")
