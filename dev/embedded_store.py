@@ -20,7 +20,7 @@ SERVERS = ("valkey-server", "redis-server")
 _START_SECONDS = 10.0
 
 
-class _RequestHandler(TCPFakeRequestHandler):
+class _RequestHandler(TCPFakeRequestHandler):  # type: ignore[misc]
     """fakeredis closes a connection after an error reply; a real server goes on, as NOSCRIPT in a pipeline needs."""
 
     # Without this each reply of a pipeline but the first waits for the client's delayed acknowledgement, 40 ms.
@@ -63,9 +63,12 @@ def server_process(binary: str, *options: str) -> Iterator[str]:
         log = Path(folder) / "server.log"
         command = [binary, "--bind", LOOPBACK, "--port", str(port), "--dir", folder, "--save", "", "--appendonly", "no"]
         # A process group of its own: Ctrl-C ends the server through this function, after those who use it.
-        with log.open("wb") as output, subprocess.Popen(
-            [*command, *options], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-        ) as process:
+        with (
+            log.open("wb") as output,
+            subprocess.Popen(
+                [*command, *options], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            ) as process,
+        ):
             try:
                 _wait_until_ready(process, port, log)
                 yield f"redis://{LOOPBACK}:{port}"

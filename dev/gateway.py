@@ -23,13 +23,14 @@ TEMPLATE = ROOT / "template.yaml"
 
 # Requests beyond this wait, as they would for a concurrency limit in AWS: more threads than this only get in each
 # other's way, and each holds a connection to the store.
-_CONCURRENCY = 32
+_CONCURRENCY = 4
 _FUNCTION_SECONDS = 240
 
 Handler = Callable[[dict[str, Any], Any], Any]
 
 
 def read_template() -> list[Stack]:
+    stacks: list[Stack]
     stacks, _ = SamLocalStackProvider.get_stacks(str(TEMPLATE))
     return stacks
 

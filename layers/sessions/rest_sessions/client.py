@@ -4,7 +4,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from redis import Redis, RedisError
+from redis import Redis
 from redis.backoff import NoBackoff
 from redis.cluster import RedisCluster
 from redis.exceptions import (
@@ -56,8 +56,8 @@ class Client:
         try:
             try:
                 return self._send(commands)
-            except _WORTH_A_RETRY as error:
-                self._drop_idle_connections(error)
+            except _WORTH_A_RETRY:
+                self._drop_idle_connections()
                 return self._send(commands)
         except _UNAVAILABLE as error:
             raise StoreUnavailable(_reason(error)) from error
@@ -70,9 +70,9 @@ class Client:
         redis = self._connected()
         if len(commands) == 1:
             try:
-                return [redis.execute_command(*_by_sha(commands[0]))]
+                return [redis.execute_command(*_by_sha(commands[0]))]  # type: ignore[no-untyped-call]
             except NoScriptError:
-                return [redis.execute_command(*_by_text(commands[0]))]
+                return [redis.execute_command(*_by_text(commands[0]))]  # type: ignore[no-untyped-call]
         replies = self._pipeline([_by_sha(command) for command in commands])
         unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown:
@@ -106,7 +106,7 @@ class Client:
                 self._redis = client.from_url(self._settings.redis_url, **options)
             return self._redis
 
-    def _drop_idle_connections(self, error: RedisError) -> None:
+    def _drop_idle_connections(self) -> None:
         # They lead to the same server as the one that failed. A cluster's client looks after its own.
         with self._lock:
             if isinstance(self._redis, Redis):
@@ -127,4 +127,8 @@ def _by_text(command: Command) -> PlainCommand:
 
 def _reason(error: Exception) -> str:
     # An error of the connection tells host and cause. A server's reply may quote arguments, and stays untold.
-    return f"{type(error).__name__}: {error}" if isinstance(error, (ConnectionError, TimeoutError)) else type(error).__name__
+    return (
+        f"{type(error).__name__}: {error}"
+        if isinstance(error, (ConnectionError, TimeoutError))
+        else type(error).__name__
+    )

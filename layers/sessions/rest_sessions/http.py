@@ -40,7 +40,7 @@ HEADERS = {
 
 # The member of an answer that counts what was done, and the metric that adds it up.
 _METRICS: Mapping[str, tuple[str, Callable[[Any], int]]] = {
-    "token": ("SessionsCreated", lambda token: 1),
+    "token": ("SessionsCreated", lambda _: 1),
     "kill": ("SessionsKilled", int),
 }
 
@@ -113,7 +113,7 @@ class Request:
     def _body(self) -> bytes:
         text = self._event.get("body") or ""
         if text and not self._says_json():
-            raise UnsupportedMediaType()
+            raise UnsupportedMediaType
         return base64.b64decode(text) if self._event.get("isBase64Encoded") else text.encode()
 
     def _says_json(self) -> bool:
@@ -141,7 +141,7 @@ def route(operation: Callable[[SessionStore, Request], Result]) -> Handler:
             result = operation(store, Request(event))
             _count(result)
             if result is None and missing_is_error:
-                raise SessionNotFound()
+                return _respond_error(SessionNotFound())
             return _respond(200, _text(result))
         except StoreUnavailable as error:
             logger.error("The store is unavailable", extra={**ids, "reason": error.reason})
@@ -149,7 +149,7 @@ def route(operation: Callable[[SessionStore, Request], Result]) -> Handler:
             return _respond_error(error, {"Retry-After": str(error.retry_after)})
         except ApiError as error:
             return _respond_error(error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is ours, and the client gets an answer
             logger.error(
                 "Internal error", extra={**ids, "error": type(error).__name__, "frames": frames(error.__traceback__)}
             )

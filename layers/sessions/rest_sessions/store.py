@@ -7,7 +7,7 @@ is atomic; what concerns an app asks all 16 in one round trip.
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice, repeat
+from itertools import islice
 from operator import itemgetter
 
 from .client import Client
@@ -84,13 +84,13 @@ class SessionStore:
         return token
 
     def get_session(self, app: str, token: str) -> Session | None:
-        """The session as it was before this read, which is counted and starts its time anew; None if it is missing."""
+        """The session as it was before this read, which counts and starts its time anew; None if it is missing."""
         now = self._now()
         [reply] = self._client.run(self._call_on_session("get_session", app, token, now))
         return _session(reply, now) if reply else None
 
     def set_session(self, app: str, token: str, changes: Mapping[str, str | None]) -> Session | None:
-        """The session after `changes`, which map keys to JSON texts or, to remove a key, to None; None if it is missing.
+        """The session after `changes`; None if it is missing. They map keys to JSON texts or, to remove a key, None.
 
         Raises TooLarge, and changes nothing, when its data would be over a limit.
         """
@@ -190,24 +190,19 @@ class SessionStore:
         killed = 0
         while starts:
             found = self._client.run(
-                *(
-                    ("ZRANGEBYLEX", partition.ids, start, end, "LIMIT", 0, _KILL_BATCH)
-                    for partition, start in starts
-                )
+                *(("ZRANGEBYLEX", partition.ids, start, end, "LIMIT", 0, _KILL_BATCH) for partition, start in starts)
             )
             batches = [(partition, members) for (partition, _), members in zip(starts, found, strict=True) if members]
             if batches:
                 now = self._now()
                 killed += sum(self._client.run(*(_kill_call(*batch, now) for batch in batches)))
-            starts = [
-                (partition, b"(" + members[-1]) for partition, members in batches if len(members) == _KILL_BATCH
-            ]
+            starts = [(partition, b"(" + members[-1]) for partition, members in batches if len(members) == _KILL_BATCH]
         return killed
 
     def _recently_used(
         self, app: str, since: int, after: Position | None, batch: int
     ) -> Iterator[tuple[Position, Partition]]:
-        """The app's sessions used since then, most recently used first, from up to `batch` of each partition at once."""
+        """The app's sessions used since then, most recent first, from up to `batch` of each partition at once."""
         partitions = self._keys.partitions(app)
         while True:
             start = (after.used, after.handle) if after else ("", "")
@@ -215,7 +210,11 @@ class SessionStore:
                 *(call("list_sessions_of_app", [partition.recent], *start, batch) for partition in partitions)
             )
             found = [_positions(reply) for reply in replies]
-            entries = [entry for positions, partition in zip(found, partitions) for entry in zip(positions, repeat(partition))]
+            entries = [
+                (position, partition)
+                for partition, positions in zip(partitions, found, strict=True)
+                for position in positions
+            ]
             # What lies after the end of a partition's full batch may have neighbours that were not given yet.
             known_to = max((positions[-1] for positions in found if len(positions) == batch), default=None)
             for position, partition in sorted(entries, key=itemgetter(0), reverse=True):
@@ -303,9 +302,7 @@ def _fields(data: Mapping[str, str]) -> list[bytes]:
 def _session(fields: Sequence[bytes], now: int, used_before: int | None = None) -> Session:
     """The session in a hash's `fields`; its idle time counts from `used_before`, or from the time of last use in it."""
     pairs = iter(fields)
-    hash = {
-        field.decode(errors="surrogatepass"): value.decode() for field, value in zip(pairs, pairs, strict=True)
-    }
+    hash = {field.decode(errors="surrogatepass"): value.decode() for field, value in zip(pairs, pairs, strict=True)}
     used = int(hash["used"]) if used_before is None else used_before
     ends = hash.get("ends")
     return Session(

@@ -107,6 +107,8 @@ def parse_no_resave(text: str | None) -> bool:
 class _Number(str):
     """A number's own digits: what a double would round comes back as it was sent."""
 
+    __slots__ = ()
+
 
 def _refuse_constant(name: str) -> NoReturn:
     raise InvalidJson(f"{name} is not a JSON value")
