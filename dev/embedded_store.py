@@ -56,10 +56,10 @@ def fakeredis_server() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def server_process(binary: str, *options: str) -> Iterator[str]:
-    """The URL of a server that runs as `binary` on a free port and keeps nothing."""
+def server_process(binary: str, *options: str, port: int | None = None) -> Iterator[str]:
+    """The URL of a server that runs as `binary`, on a free port unless one is given, and keeps nothing."""
     with tempfile.TemporaryDirectory(prefix="rest-sessions-") as folder:
-        port = free_port()
+        port = port or free_port()
         log = Path(folder) / "server.log"
         command = [binary, "--bind", LOOPBACK, "--port", str(port), "--dir", folder, "--save", "", "--appendonly", "no"]
         # A process group of its own: Ctrl-C ends the server through this function, after those who use it.
@@ -82,6 +82,8 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) ->
     while True:
         try:
             client.ping()
+        except redis.AuthenticationError:
+            return
         except redis.ConnectionError:
             if process.poll() is not None or time.monotonic() > give_up:
                 raise RuntimeError(f"{process.args!r} did not start:\n{log.read_text(errors='replace')}") from None

@@ -1,0 +1,148 @@
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+from rest_sessions.client import Client
+from rest_sessions.store import SessionStore
+
+from dev.embedded_store import LOOPBACK, free_port
+from tests.servers import BINARIES, CLUSTER, FAKEREDIS, NAMED, REAL, Server, Servers
+
+
+def pytest_report_header() -> str:
+    """Which servers the tests run on; what is missing is said here once, not at each skipped test."""
+    binaries = [f"{name} ({shutil.which(name) or 'missing: its tests are skipped'})" for name in BINARIES]
+    return f"stores: {FAKEREDIS}, {', '.join([*binaries, *NAMED])}, {CLUSTER} of three redis-servers"
+
+
+class Clock:
+    """A clock that stands still until it is set."""
+
+    def __init__(self, now: float = 1_700_000_000) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    with Servers() as servers:
+        yield servers
+        for name in NAMED:
+            with servers.get(name).connect() as client:
+                for key in client.scan_iter("test-*", count=1000):
+                    client.unlink(key)
+
+
+@pytest.fixture(params=[FAKEREDIS, *REAL])
+def server(servers: Servers, request: pytest.FixtureRequest) -> Server:
+    """Each server there is."""
+    return servers.get(request.param)
+
+
+@pytest.fixture(params=REAL)
+def real_server(servers: Servers, request: pytest.FixtureRequest) -> Server:
+    """Each server there is but fakeredis: where real threads race, or commands are watched."""
+    return servers.get(request.param)
+
+
+@pytest.fixture
+def namespace() -> str:
+    return f"test-{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(server: Server, namespace: str, clock: Clock) -> SessionStore:
+    return SessionStore(Client(server.settings(namespace)), namespace, clock)
+
+
+@pytest.fixture
+def real_store(real_server: Server, namespace: str, clock: Clock) -> SessionStore:
+    return SessionStore(Client(real_server.settings(namespace)), namespace, clock)
+
+
+@pytest.fixture
+def keys(server: Server, namespace: str) -> Callable[[], set[str]]:
+    """All keys that the test's store holds now."""
+    return lambda: server.keys(namespace)
+
+
+class Dev:
+    """`make dev` without the make, as a process of its own."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.port = free_port()
+        inherited = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "dev"],
+            env={**inherited, "PYTHONPATH": os.pathsep.join(sys.path), "PORT": str(self.port), **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        self.greeting = ""
+        for line in self.process.stdout:
+            self.greeting += line
+            if line.startswith("Ctrl-C"):
+                break
+        assert re.search(r"listens on", self.greeting), self.greeting
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> str:
+        """Ends it, as Ctrl-C does unless told otherwise; what it printed since its greeting."""
+        self.process.send_signal(how)
+        output, _ = self.process.communicate(timeout=10)
+        return output
+
+
+HTTP_NAMESPACE = f"test-http-{uuid.uuid4().hex}"
+
+
+@pytest.fixture(scope="session")
+def devs(servers: Servers) -> Iterator[Callable[[Server], Dev]]:
+    running: dict[str, Dev] = {}
+
+    def get(server: Server) -> Dev:
+        if server.name not in running:
+            running[server.name] = Dev(
+                {
+                    "REDIS_URL": server.url,
+                    "REDIS_CLUSTER": "1" if server.is_cluster else "0",
+                    "NAMESPACE": HTTP_NAMESPACE,
+                }
+            )
+        return running[server.name]
+
+    yield get
+    for dev in running.values():
+        dev.stop()
+
+
+@pytest.fixture
+def http(devs: Callable[[Server], Dev], server: Server) -> Iterator[httpx.Client]:
+    """An HTTP client of `make dev` on each server."""
+    with httpx.Client(base_url=devs(server).url, timeout=20) as client:
+        yield client
+
+
+@pytest.fixture
+def app() -> str:
+    """An app that no other test uses."""
+    return f"app-{uuid.uuid4().hex[:12]}"

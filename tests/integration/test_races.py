@@ -1,0 +1,126 @@
+"""Calls at the same time, from real threads to real servers."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+
+import pytest
+from rest_sessions.client import Client
+from rest_sessions.store import SessionStore
+
+from tests.conftest import Clock
+
+APP = "webapp"
+IP = "192.0.2.7"
+
+
+def together(*calls: Callable[[], object]) -> list[object]:
+    """The results of `calls`, started at one moment, each in a thread of its own."""
+    barrier = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], object]) -> object:
+        barrier.wait()
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
+
+
+def repeat(times: int, call: Callable[[], object]) -> Callable[[], list[object]]:
+    return lambda: [call() for _ in range(times)]
+
+
+@pytest.fixture
+def keys(real_server, namespace) -> Callable[[], set[str]]:
+    return lambda: {key for key in real_server.keys(namespace) if not key.endswith(":apps")}
+
+
+def test_reads_are_counted_exactly(real_store: SessionStore) -> None:
+    token = real_store.create_session(APP, "peter", IP)
+    answers = together(*[repeat(25, lambda: real_store.get_session(APP, token).r)] * 8)
+    assert sorted(chain.from_iterable(answers)) == list(range(1, 201))
+
+
+def test_parallel_sets_lose_nothing(real_store: SessionStore) -> None:
+    for _ in range(25):
+        token = real_store.create_session(APP, "peter", IP)
+        writes = together(
+            *(lambda i=i, token=token: real_store.set_session(APP, token, {f"k{i}": str(i)}).w for i in range(8))
+        )
+        assert sorted(writes) == list(range(2, 10))
+        assert real_store.get_session(APP, token).data == {f"k{i}": str(i) for i in range(8)}
+
+
+@pytest.mark.parametrize("use", ["get", "set"])
+@pytest.mark.parametrize("kill", ["kill", "killsoid", "killall"])
+def test_use_beside_a_kill_leaves_nothing_behind(real_store: SessionStore, keys, use, kill) -> None:
+    for _ in range(15):
+        token = real_store.create_session(APP, "peter", IP)
+        uses = {
+            "get": lambda token=token: real_store.get_session(APP, token),
+            "set": lambda token=token: real_store.set_session(APP, token, {"a": "1"}),
+        }
+        kills = {
+            "kill": lambda token=token: real_store.kill_session(APP, token),
+            "killsoid": lambda: real_store.kill_sessions_of_id(APP, "peter"),
+            "killall": lambda: real_store.kill_sessions_of_app(APP),
+        }
+        *_, killed = together(repeat(5, uses[use]), repeat(5, uses[use]), kills[kill])
+        assert killed == 1
+        assert keys() == set()
+        assert real_store.count_active_users(APP, 60) == 0
+
+
+def test_only_one_of_many_kills_counts(real_store: SessionStore) -> None:
+    for _ in range(20):
+        token = real_store.create_session(APP, "peter", IP)
+        assert sum(together(*[lambda token=token: real_store.kill_session(APP, token)] * 6)) == 1
+
+
+@pytest.mark.parametrize("kill", ["killsoid", "killall"])
+def test_a_create_beside_a_kill_of_many_is_gone_or_listed(real_store: SessionStore, kill) -> None:
+    kills = {
+        "killsoid": lambda: real_store.kill_sessions_of_id(APP, "peter"),
+        "killall": lambda: real_store.kill_sessions_of_app(APP),
+    }
+    for _ in range(10):
+        before = [real_store.create_session(APP, "peter", IP) for _ in range(20)]
+        creates = repeat(10, lambda: real_store.create_session(APP, "peter", IP))
+        *created, killed = together(creates, creates, creates, kills[kill])
+        created = list(chain.from_iterable(created))
+        assert not any(real_store.get_session(APP, token) for token in before)
+        alive = [token for token in created if real_store.get_session(APP, token)]
+        assert killed == len(before) + len(created) - len(alive)
+        assert len(real_store.list_sessions_of_id(APP, "peter").sessions) == len(alive)
+        assert len(real_store.list_sessions_of_app(APP, 60).sessions) == len(alive)
+        assert real_store.count_active_users(APP, 60) == bool(alive)
+        kills[kill]()
+
+
+def test_the_sweep_kills_none_that_a_read_keeps_alive(real_store: SessionStore, clock: Clock) -> None:
+    for _ in range(15):
+        token = real_store.create_session(APP, "peter", IP, ttl=10)
+        clock.now += 10
+        # The sweep's clock is a second ahead, as another machine's may be.
+        ahead = SessionStore(real_store._client, real_store._keys.namespace, Clock(clock.now + 1))
+        read, _ = together(lambda token=token: real_store.get_session(APP, token), ahead.sweep_expired)
+        assert bool(real_store.get_session(APP, token)) == bool(read)
+        assert len(real_store.list_sessions_of_id(APP, "peter").sessions) == bool(read)
+        real_store.kill_session(APP, token)
+
+
+def test_a_sweep_that_forgets_an_app_beside_a_create(real_store: SessionStore, clock, real_server, namespace) -> None:
+    with real_server.connect() as client:
+        for _ in range(20):
+            together(real_store.sweep_expired, lambda: real_store.create_session(APP, "peter", IP))
+            real_store.create_session(APP, "paul", IP)
+            assert client.smembers(f"{namespace}:apps") == {APP.encode()}
+            real_store.kill_sessions_of_app(APP)
+
+
+def test_many_threads_share_one_store(real_server, namespace, clock) -> None:
+    store = SessionStore(Client(real_server.settings(namespace)), namespace, clock)
+    tokens = together(*[repeat(10, lambda: store.create_session(APP, "peter", IP))] * 16)
+    assert len(set(chain.from_iterable(tokens))) == 160
+    assert len(store.list_sessions_of_id(APP, "peter").sessions) == 160

@@ -1,0 +1,252 @@
+"""The store against a model of plain dictionaries, operation by operation, with one clock for both."""
+
+import string
+import uuid
+from dataclasses import dataclass, field
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from rest_sessions.client import Client
+from rest_sessions.keys import partition_of
+from rest_sessions.model import Session
+from rest_sessions.store import SessionStore
+from rest_sessions.tokens import handle_of
+
+from tests.conftest import Clock
+from tests.servers import Server
+
+APPS = st.sampled_from(["app", "other-app"])
+IDS = st.sampled_from(["a", "b", "a:b", "a ", "딸기", "B"])
+TTLS = st.sampled_from([10, 11, 60, 2_592_000])
+DATA_KEYS = st.sampled_from(["k", "l", "id", "__proto__", "d:k"])
+JSON_TEXTS = st.sampled_from(["1", "-0.0", '""', '"x"', "true", "12345678901234567"])
+CHANGES = st.dictionaries(DATA_KEYS, st.none() | JSON_TEXTS, min_size=1)
+SECONDS = st.sampled_from([10, 11, 60, 10_000])
+LIMITS = st.none() | st.integers(1, 5)
+
+# How long after its deadline the index of a session that nobody swept is cleared, and how many at one create.
+LINGER = 60
+CLEARED_AT_ONCE = 2
+
+
+@dataclass
+class Modelled:
+    token: str
+    app: str
+    id: str
+    ip: str
+    ttl: int
+    ends: int | None
+    used: int
+    r: int = 1
+    w: int = 1
+    data: dict[str, str] = field(default_factory=dict)
+    # Whether listings, kills of many and the sweep can find it.
+    indexed: bool = True
+
+    @property
+    def deadline(self) -> int:
+        return self.used + self.ttl if self.ends is None else self.ends
+
+    def is_alive(self, now: int) -> bool:
+        return now <= self.deadline
+
+    def seen(self, now: int) -> Session:
+        ttl = self.ttl if self.ends is None else self.ends - now
+        idle = now - self.used
+        return Session(self.id, self.r, self.w, ttl, idle, self.ip, self.ends is not None, dict(self.data))
+
+
+class Model:
+    """What the contract says, as one would write it down without Redis."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.sessions: dict[str, Modelled] = {}
+        self.last_use: dict[tuple[str, str], int] = {}
+
+    @property
+    def now(self) -> int:
+        return int(self.clock())
+
+    def create(self, token, app, id, ip, ttl, no_resave, data):
+        partition = [m for m in self.sessions.values() if m.app == app and partition_of(m.id) == partition_of(id)]
+        long_expired = [m for m in partition if m.indexed and m.deadline < self.now - LINGER]
+        long_expired.sort(key=lambda m: (m.deadline, f"{handle_of(m.token)}:{m.id}".encode()))
+        for modelled in long_expired[:CLEARED_AT_ONCE]:
+            modelled.indexed = False
+            self._forget_user(modelled)
+        ends = self.now + ttl if no_resave else None
+        kept = {key: text for key, text in data.items() if text is not None}
+        self.sessions[token] = Modelled(token, app, id, ip, ttl, ends, self.now, data=kept)
+        self.last_use[app, id] = self.now
+
+    def _alive(self, app, token):
+        modelled = self.sessions.get(token)
+        return modelled if modelled and modelled.app == app and modelled.is_alive(self.now) else None
+
+    def _use(self, modelled):
+        modelled.used = self.now
+        self.last_use[modelled.app, modelled.id] = self.now
+
+    def get(self, app, token):
+        if modelled := self._alive(app, token):
+            seen = modelled.seen(self.now)
+            modelled.r += 1
+            self._use(modelled)
+            return seen
+        return None
+
+    def set(self, app, token, changes):
+        if modelled := self._alive(app, token):
+            for key, text in changes.items():
+                if text is None:
+                    modelled.data.pop(key, None)
+                else:
+                    modelled.data[key] = text
+            modelled.w += 1
+            seen = modelled.seen(self.now)
+            self._use(modelled)
+            return seen
+        return None
+
+    def _forget_user(self, modelled):
+        user = (modelled.app, modelled.id)
+        if not any((m.app, m.id) == user and m.indexed for m in self.sessions.values()):
+            self.last_use.pop(user, None)
+
+    def _remove(self, modelled):
+        del self.sessions[modelled.token]
+        self._forget_user(modelled)
+
+    def kill(self, app, token):
+        modelled = self.sessions.get(token)
+        if not modelled or modelled.app != app:
+            return 0
+        self._remove(modelled)
+        return int(modelled.is_alive(self.now))
+
+    def kill_many(self, app, id=None):
+        killed = [m for m in self.sessions.values() if m.app == app and id in (None, m.id) and m.indexed]
+        for modelled in killed:
+            self._remove(modelled)
+        return sum(modelled.is_alive(self.now) for modelled in killed)
+
+    def sweep(self):
+        expired = [m for m in self.sessions.values() if m.indexed and not m.is_alive(self.now)]
+        for modelled in expired:
+            self._remove(modelled)
+        return len(expired)
+
+    def listed(self, app, id=None, since=0):
+        found = [
+            m
+            for m in self.sessions.values()
+            if m.app == app and id in (None, m.id) and m.used >= since and m.is_alive(self.now)
+        ]
+        found.sort(key=lambda m: (m.used, handle_of(m.token)), reverse=True)
+        return [modelled.seen(self.now) for modelled in found]
+
+    def active(self, app, dt):
+        return sum(used >= self.now - dt for (of, _), used in self.last_use.items() if of == app)
+
+
+class StoreMachine(RuleBasedStateMachine):
+    server: Server
+
+    @initialize()
+    def start(self) -> None:
+        self.namespace = f"test-{uuid.uuid4().hex}"
+        self.clock = Clock()
+        self.model = Model(self.clock)
+        self.store = SessionStore(Client(self.server.settings(self.namespace)), self.namespace, self.clock)
+        # Also the killed and expired: what is gone has to stay gone.
+        self.tokens = ["Z0" + string.ascii_letters + string.digits, "a" * 64]
+
+    @rule(app=APPS, id=IDS, ttl=TTLS, no_resave=st.booleans(), data=st.dictionaries(DATA_KEYS, st.none() | JSON_TEXTS))
+    def create(self, app, id, ttl, no_resave, data) -> None:
+        ip = f"192.0.2.{len(self.tokens)}"
+        token = self.store.create_session(app, id, ip, ttl, no_resave, data)
+        assert token not in self.tokens
+        self.tokens.append(token)
+        self.model.create(token, app, id, ip, ttl, no_resave, data)
+
+    @rule(app=APPS, which=st.integers(0))
+    def get(self, app, which) -> None:
+        token = self.tokens[-1 - which % len(self.tokens)]
+        assert self.store.get_session(app, token) == self.model.get(app, token)
+
+    @rule(app=APPS, which=st.integers(0), changes=CHANGES)
+    def set(self, app, which, changes) -> None:
+        token = self.tokens[-1 - which % len(self.tokens)]
+        assert self.store.set_session(app, token, changes) == self.model.set(app, token, changes)
+
+    @rule(app=APPS, which=st.integers(0))
+    def kill(self, app, which) -> None:
+        token = self.tokens[-1 - which % len(self.tokens)]
+        assert self.store.kill_session(app, token) == self.model.kill(app, token)
+
+    @rule(app=APPS, id=IDS)
+    def kill_of_id(self, app, id) -> None:
+        assert self.store.kill_sessions_of_id(app, id) == self.model.kill_many(app, id)
+
+    @rule(app=APPS)
+    def kill_of_app(self, app) -> None:
+        assert self.store.kill_sessions_of_app(app) == self.model.kill_many(app)
+
+    @rule()
+    def sweep(self) -> None:
+        assert self.store.sweep_expired() == self.model.sweep()
+
+    @rule(app=APPS, id=IDS, limit=LIMITS)
+    def list_of_id(self, app, id, limit) -> None:
+        pages = self._pages(lambda after: self.store.list_sessions_of_id(app, id, limit, after))
+        assert pages == self.model.listed(app, id)
+
+    @rule(app=APPS, dt=SECONDS, limit=LIMITS)
+    def list_of_app(self, app, dt, limit) -> None:
+        pages = self._pages(lambda after: self.store.list_sessions_of_app(app, dt, limit, after))
+        assert pages == self.model.listed(app, since=self.model.now - dt)
+
+    def _pages(self, read):
+        sessions, after = [], None
+        while True:
+            page = read(after)
+            sessions += page.sessions
+            after = page.next
+            if after is None:
+                return sessions
+
+    @rule(app=APPS, dt=SECONDS)
+    def count_active(self, app, dt) -> None:
+        assert self.store.count_active_users(app, dt) == self.model.active(app, dt)
+
+    @precondition(lambda self: self.model.sessions)
+    @rule(seconds=st.sampled_from([1, 5, 9, 10, 11, 61, 72, 10_000]))
+    def advance(self, seconds) -> None:
+        self.clock.now += seconds
+
+    def teardown(self) -> None:
+        self.clock.now += 2_592_000 + 1
+        self.store.sweep_expired()
+        self.model.sweep()
+        # Redis drops these by itself, in its own time.
+        left = {
+            f"{self.namespace}:{{{m.app}:{partition_of(m.id):x}}}:s:{handle_of(m.token)}"
+            for m in self.model.sessions.values()
+        }
+        assert self.server.keys(self.namespace) == left
+
+
+def test_the_store_does_what_the_model_does(server: Server) -> None:
+    class Machine(StoreMachine):
+        pass
+
+    Machine.server = server
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(
+            max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )

@@ -1,0 +1,403 @@
+"""What each operation of the store does, by a clock that is set, on every server there is."""
+
+from itertools import chain
+
+import pytest
+from rest_sessions.errors import TooLarge
+from rest_sessions.store import MAX_LISTING_BYTES, SessionStore
+from rest_sessions.tokens import handle_of, partition_of
+from rest_sessions.validation import MAX_DATA_BYTES, MAX_KEYS
+
+from tests.conftest import Clock
+
+APP = "webapp"
+IP = "192.0.2.7"
+FOREIGN_TOKEN = "KrxwdpUjoTQcYmMISjQE2C4drmXMhn5w2gX0388UySdPYoEJkPa74nhZhg3iaj7w"
+
+
+def ids(page) -> list[str]:
+    return [session.id for session in page.sessions]
+
+
+def test_ping(store: SessionStore) -> None:
+    assert store.ping() == "PONG"
+
+
+class TestCounters:
+    def test_get_answers_with_the_reads_before_it(self, store: SessionStore) -> None:
+        token = store.create_session(APP, "peter", IP)
+        assert [store.get_session(APP, token).r for _ in range(3)] == [1, 2, 3]
+
+    def test_set_answers_with_the_writes_after_it_and_leaves_reads_alone(self, store: SessionStore) -> None:
+        token = store.create_session(APP, "peter", IP)
+        written = [store.set_session(APP, token, {"a": "1"}) for _ in range(3)]
+        assert [(session.r, session.w) for session in written] == [(1, 2), (1, 3), (1, 4)]
+        assert store.get_session(APP, token).w == 4
+
+    def test_listing_counts_nothing(self, store: SessionStore) -> None:
+        token = store.create_session(APP, "peter", IP)
+        store.list_sessions_of_id(APP, "peter")
+        store.list_sessions_of_app(APP, 60)
+        assert store.get_session(APP, token).r == 1
+
+
+class TestTime:
+    def test_idle_is_measured_before_the_call(self, store: SessionStore, clock: Clock) -> None:
+        token = store.create_session(APP, "peter", IP)
+        clock.now += 5
+        assert store.get_session(APP, token).idle == 5
+        clock.now += 7
+        assert store.set_session(APP, token, {"a": "1"}).idle == 7
+        assert store.get_session(APP, token).idle == 0
+
+    def test_seconds_are_whole(self, store: SessionStore, clock: Clock) -> None:
+        clock.now += 0.9
+        token = store.create_session(APP, "peter", IP)
+        clock.now += 0.2
+        assert store.get_session(APP, token).idle == 1
+
+    def test_a_session_is_alive_while_idle_is_at_most_ttl(self, store: SessionStore, clock: Clock) -> None:
+        token = store.create_session(APP, "peter", IP, ttl=10)
+        clock.now += 10
+        assert store.get_session(APP, token).idle == 10
+        clock.now += 11
+        assert store.get_session(APP, token) is None
+        assert store.set_session(APP, token, {"a": "1"}) is None
+        assert store.kill_session(APP, token) == 0
+
+    @pytest.mark.parametrize("use", ["get", "set"])
+    def test_every_use_starts_the_time_anew(self, store: SessionStore, clock: Clock, use: str) -> None:
+        token = store.create_session(APP, "peter", IP, ttl=10)
+        for _ in range(5):
+            clock.now += 10
+            session = store.get_session(APP, token) if use == "get" else store.set_session(APP, token, {"a": "1"})
+            assert session.idle == 10
+
+    def test_listing_is_no_use(self, store: SessionStore, clock: Clock) -> None:
+        token = store.create_session(APP, "peter", IP, ttl=10)
+        clock.now += 6
+        assert [session.idle for session in store.list_sessions_of_id(APP, "peter").sessions] == [6]
+        assert [session.idle for session in store.list_sessions_of_app(APP, 60).sessions] == [6]
+        clock.now += 5
+        assert store.get_session(APP, token) is None
+
+    def test_no_resave_ends_at_a_fixed_time_and_tells_what_is_left(self, store: SessionStore, clock: Clock) -> None:
+        token = store.create_session(APP, "peter", IP, ttl=100, no_resave=True)
+        for _ in range(10):
+            clock.now += 10
+            session = store.get_session(APP, token)
+            assert session.no_resave
+            assert store.set_session(APP, token, {"a": "1"}).ttl == session.ttl
+        assert (session.ttl, session.idle) == (0, 10)
+        clock.now += 1
+        assert store.get_session(APP, token) is None
+
+    def test_a_clock_that_is_behind_makes_nothing_older(self, store: SessionStore, clock: Clock) -> None:
+        token = store.create_session(APP, "peter", IP, ttl=10)
+        clock.now -= 3
+        assert store.get_session(APP, token).idle == 0
+        clock.now += 13
+        assert store.get_session(APP, token).idle == 10
+
+    def test_redis_drops_a_session_by_itself_only_after_its_deadline(self, store, server, namespace, clock) -> None:
+        token = store.create_session(APP, "peter", IP, ttl=10)
+        fixed = store.create_session(APP, "peter", IP, ttl=10, no_resave=True)
+        clock.now += 5
+        store.get_session(APP, token)
+        with server.connect() as client:
+            for used in (token, fixed):
+                key = f"{namespace}:{{{APP}:{partition_of(used):x}}}:s:{handle_of(used)}"
+                assert 10 < client.ttl(key) <= 10 + 60
+
+
+class TestData:
+    def test_set_merges_at_the_top_level(self, store: SessionStore) -> None:
+        token = store.create_session(APP, "peter", IP, data={"name": '"Peter"', "age": "46", "none": None})
+        assert store.get_session(APP, token).data == {"name": '"Peter"', "age": "46"}
+        session = store.set_session(APP, token, {"name": '"Bruce"', "age": None, "job": '"x"', "never": None})
+        assert session.data == {"name": '"Bruce"', "job": '"x"'}
+        assert store.get_session(APP, token).data == session.data
+
+    def test_removing_the_last_key_leaves_no_data(self, store: SessionStore) -> None:
+        token = store.create_session(APP, "peter", IP, data={"a": "1"})
+        assert store.set_session(APP, token, {"a": None}).data == {}
+        assert '"d"' not in store.get_session(APP, token).json
+
+    @pytest.mark.parametrize("key", ["id", "r", "ttl", "used", "ends", "__proto__", "d:a", "\0", " ", "딸기", "\ud800"])
+    def test_no_key_is_special(self, store: SessionStore, key: str) -> None:
+        token = store.create_session(APP, "peter", IP, data={key: '"x"'})
+        assert store.set_session(APP, token, {"other": "1"}).data == {key: '"x"', "other": "1"}
+        assert store.set_session(APP, token, {key: None}).data == {"other": "1"}
+        session = store.get_session(APP, token)
+        assert (session.id, session.r, session.w, session.ttl) == ("peter", 1, 3, 7200)
+
+    def test_a_text_comes_back_to_the_byte(self, store: SessionStore) -> None:
+        texts = {"big": "12345678901234567", "e": "1e300", "z": "-0.0", "s": '"\\u0000 딸기 🍓 \u2028"', "empty": '""'}
+        token = store.create_session(APP, "peter", IP, data=texts)
+        assert store.get_session(APP, token).data == texts
+
+    def test_too_many_keys_change_nothing(self, store: SessionStore) -> None:
+        full = {f"k{i}": "1" for i in range(MAX_KEYS)}
+        token = store.create_session(APP, "peter", IP, data=full)
+        with pytest.raises(TooLarge, match="512 keys"):
+            store.set_session(APP, token, {"k0": "2", "one more": "1"})
+        assert store.set_session(APP, token, {"k0": "3", "k1": None, "one more": "1"}).data["k0"] == "3"
+        session = store.get_session(APP, token)
+        assert (session.w, len(session.data)) == (2, MAX_KEYS)
+
+    def test_too_many_bytes_change_nothing(self, store: SessionStore) -> None:
+        token = store.create_session(APP, "peter", IP)
+        large = '"' + "x" * (MAX_DATA_BYTES // 2) + '"'
+        store.set_session(APP, token, {"a": large})
+        with pytest.raises(TooLarge, match="1000000 bytes"):
+            store.set_session(APP, token, {"b": large})
+        assert store.set_session(APP, token, {"a": None, "b": large}).w == 3
+
+
+class TestTokens:
+    def test_a_session_is_found_in_its_own_app_only(self, store: SessionStore) -> None:
+        token = store.create_session(APP, "peter", IP)
+        assert store.get_session("other", token) is None
+        assert store.kill_session("other", token) == 0
+        assert store.get_session(APP, token).r == 1
+
+    def test_a_token_from_elsewhere_is_a_missing_session(self, store: SessionStore) -> None:
+        assert store.get_session(APP, FOREIGN_TOKEN) is None
+        assert store.set_session(APP, FOREIGN_TOKEN, {"a": "1"}) is None
+        assert store.kill_session(APP, FOREIGN_TOKEN) == 0
+
+    def test_the_store_never_holds_a_token(self, store, server, namespace) -> None:
+        token = store.create_session(APP, "peter", IP, data={"a": "1"})
+        store.get_session(APP, token)
+        with server.connect() as client:
+            dump = b"".join(
+                key + (b"".join(client.hgetall(key)) if client.type(key) == b"hash" else b"")
+                for key in map(str.encode, server.keys(namespace))
+            )
+            for key in server.keys(namespace):
+                if client.type(key) == b"zset":
+                    dump += b"".join(client.zrange(key, 0, -1))
+        assert handle_of(token).encode() in dump
+        assert token.encode() not in dump
+
+
+class TestKill:
+    def test_kill_one(self, store: SessionStore) -> None:
+        token, other = (store.create_session(APP, "peter", IP) for _ in range(2))
+        assert [store.kill_session(APP, token) for _ in range(2)] == [1, 0]
+        assert store.get_session(APP, token) is None
+        assert store.get_session(APP, other)
+        assert store.count_active_users(APP, 60) == 1
+        assert store.kill_session(APP, other) == 1
+        assert store.count_active_users(APP, 60) == 0
+
+    @pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 250])
+    def test_kill_all_of_a_user(self, store: SessionStore, count: int) -> None:
+        tokens = [store.create_session(APP, "peter", IP) for _ in range(count)]
+        bystanders = [store.create_session(APP, id, IP) for id in ("pete", "peter ", "peter2", "peter:1")]
+        assert store.kill_sessions_of_id(APP, "peter") == count
+        assert store.kill_sessions_of_id(APP, "peter") == 0
+        assert all(store.get_session(APP, token) is None for token in tokens)
+        assert all(store.get_session(APP, token) for token in bystanders)
+        assert store.list_sessions_of_id(APP, "peter").sessions == []
+        assert store.count_active_users(APP, 60) == len(bystanders)
+
+    def test_kill_all_of_an_app(self, store: SessionStore, keys, namespace) -> None:
+        for i in range(250):
+            store.create_session(APP, f"user{i % 40}", IP)
+        other = store.create_session("other", "peter", IP)
+        assert store.kill_sessions_of_app(APP) == 250
+        assert store.kill_sessions_of_app(APP) == 0
+        assert store.get_session("other", other)
+        assert not [key for key in keys() if APP in key]
+
+    def test_the_expired_are_not_counted_and_leave_nothing(self, store: SessionStore, clock: Clock, keys) -> None:
+        for kill in (
+            lambda token: store.kill_session(APP, token),
+            lambda _: store.kill_sessions_of_id(APP, "peter"),
+            lambda _: store.kill_sessions_of_app(APP),
+        ):
+            token = store.create_session(APP, "peter", IP, ttl=10)
+            clock.now += 11
+            assert kill(token) == 0
+            assert {key.rpartition(":")[2] for key in keys()} == {"apps"}
+
+
+class TestActivity:
+    def test_users_are_counted_once_and_by_their_last_use(self, store: SessionStore, clock: Clock) -> None:
+        tokens = [store.create_session(APP, id, IP, ttl=1000) for id in ("a", "a", "b", "c")]
+        clock.now += 60
+        assert store.count_active_users(APP, 60) == 3
+        assert store.count_active_users(APP, 59) == 0
+        store.get_session(APP, tokens[1])
+        store.set_session(APP, tokens[2], {"x": "1"})
+        assert store.count_active_users(APP, 59) == 2
+        assert store.count_active_users("other", 59) == 0
+
+    def test_a_dt_from_before_all_time(self, store: SessionStore) -> None:
+        store.create_session(APP, "a", IP)
+        assert store.count_active_users(APP, 10**15) == 1
+        assert len(store.list_sessions_of_app(APP, 10**15).sessions) == 1
+
+    def test_who_expired_unused_still_was_active(self, store: SessionStore, clock: Clock) -> None:
+        """redis-sessions counts so, and a user who was here a minute ago was here."""
+        token = store.create_session(APP, "a", IP, ttl=10)
+        clock.now += 11
+        assert store.get_session(APP, token) is None
+        assert store.count_active_users(APP, 60) == 1
+
+
+class TestListing:
+    @pytest.fixture
+    def tokens(self, store: SessionStore, clock: Clock) -> dict[str, str]:
+        """Ten sessions of ten users, user 9 the last to come."""
+        tokens = {}
+        for i in range(10):
+            clock.now += 1
+            tokens[f"user{i}"] = store.create_session(APP, f"user{i}", IP, ttl=1000)
+        return tokens
+
+    def test_of_an_app_most_recently_used_first(self, store, clock, tokens) -> None:
+        clock.now += 1
+        store.get_session(APP, tokens["user3"])
+        assert ids(store.list_sessions_of_app(APP, 60)) == [f"user{i}" for i in (3, 9, 8, 7, 6, 5, 4, 2, 1, 0)]
+
+    def test_of_an_app_within_dt(self, store, clock, tokens) -> None:
+        clock.now += 8
+        assert ids(store.list_sessions_of_app(APP, 10)) == ["user9", "user8", "user7"]
+
+    def test_of_a_user_most_recently_used_first(self, store, clock) -> None:
+        tokens = {}
+        for i in range(5):
+            clock.now += 1
+            tokens[store.create_session(APP, "peter", f"192.0.2.{i}", ttl=1000)] = i
+        clock.now += 1
+        used = next(token for token, i in tokens.items() if i == 2)
+        store.set_session(APP, used, {"a": "1"})
+        store.create_session(APP, "peters", IP)
+        listed = store.list_sessions_of_id(APP, "peter").sessions
+        assert [session.ip[-1] for session in listed] == ["2", "4", "3", "1", "0"]
+        assert {session.id for session in listed} == {"peter"}
+        assert listed[0].data == {"a": "1"}
+
+    @pytest.mark.parametrize("limit", [1, 3, 9, 10, 11])
+    def test_pages_join_to_the_whole(self, store, clock, tokens, limit) -> None:
+        listed, after = [], None
+        while True:
+            page = store.list_sessions_of_app(APP, 60, limit, after)
+            listed.append(ids(page))
+            after = page.next
+            if after is None:
+                break
+        assert [len(some) for some in listed[:-1]] == [limit] * (len(listed) - 1)
+        assert 1 <= len(listed[-1]) <= limit
+        assert list(chain.from_iterable(listed)) == [f"user{i}" for i in reversed(range(10))]
+
+    @pytest.mark.parametrize("of", ["app", "id"])
+    def test_pages_of_sessions_used_in_the_same_second(self, store, of) -> None:
+        for i in range(60):
+            store.create_session(APP, "peter", f"192.0.2.{i}")
+        seen, after = [], None
+        while True:
+            page = (
+                store.list_sessions_of_app(APP, 60, 7, after)
+                if of == "app"
+                else store.list_sessions_of_id(APP, "peter", 7, after)
+            )
+            seen += [session.ip for session in page.sessions]
+            after = page.next
+            if after is None:
+                break
+        assert len(seen) == len(set(seen)) == 60
+
+    def test_the_killed_and_expired_are_not_listed_and_do_not_shorten_a_page(self, store, clock, tokens) -> None:
+        for i in range(5):
+            store.create_session(APP, f"short{i}", IP, ttl=10)
+        clock.now += 11
+        store.kill_session(APP, tokens["user8"])
+        page = store.list_sessions_of_app(APP, 100, 9)
+        assert ids(page) == [f"user{i}" for i in (9, 7, 6, 5, 4, 3, 2, 1, 0)]
+        assert page.next is None
+        assert ids(store.list_sessions_of_id(APP, "short1")) == []
+
+    def test_more_than_one_look_at_the_index(self, store, monkeypatch) -> None:
+        monkeypatch.setattr("rest_sessions.store._APP_INDEX_BATCH", 3)
+        monkeypatch.setattr("rest_sessions.store._ID_INDEX_BATCH", 3)
+        monkeypatch.setattr("rest_sessions.store._READ_BATCH", 4)
+        expected = {f"user{i}" for i in range(100)}
+        for id in expected:
+            store.create_session(APP, id, IP)
+        for i in range(10):
+            store.create_session(APP, "peter", f"192.0.2.{i}")
+        listed = ids(store.list_sessions_of_app(APP, 60))
+        assert sorted(listed) == sorted([*expected, *["peter"] * 10])
+        assert len(store.list_sessions_of_id(APP, "peter").sessions) == 10
+
+    def test_an_answer_ends_before_it_outgrows_lambda(self, store) -> None:
+        large = '"' + "\\\\" * 150_000 + '"'
+        for i in range(12):
+            store.create_session(APP, "peter", f"192.0.2.{i}", data={"a": large})
+        seen, after, pages = [], None, 0
+        while True:
+            page = store.list_sessions_of_id(APP, "peter", None, after)
+            pages += 1
+            seen += [session.ip for session in page.sessions]
+            assert sum(len(session.json) * 2 for session in page.sessions) <= MAX_LISTING_BYTES
+            after = page.next
+            if after is None:
+                break
+        assert pages == 2
+        assert len(seen) == len(set(seen)) == 12
+
+
+class TestSweep:
+    def test_removes_the_expired_of_all_apps_and_their_last_traces(self, store, clock, keys) -> None:
+        for app in ("one-app", "two-app"):
+            for i in range(130):
+                store.create_session(app, f"user{i}", IP, ttl=10)
+        clock.now += 10
+        assert store.sweep_expired() == 0
+        clock.now += 1
+        assert store.sweep_expired() == 260
+        assert keys() == set()
+        assert store.sweep_expired() == 0
+
+    def test_leaves_the_living(self, store, clock) -> None:
+        short = store.create_session(APP, "peter", IP, ttl=10)
+        living = store.create_session(APP, "peter", IP, ttl=11)
+        fixed = store.create_session(APP, "paul", IP, ttl=10, no_resave=True)
+        clock.now += 5
+        store.get_session(APP, fixed)
+        clock.now += 6
+        assert store.sweep_expired() == 2
+        assert store.get_session(APP, short) is None
+        assert store.get_session(APP, living)
+        assert ids(store.list_sessions_of_app(APP, 60)) == ["peter"]
+        assert store.count_active_users(APP, 60) == 1
+        assert store.sweep_expired() == 0
+
+    def test_goes_on_only_while_it_may(self, store, clock) -> None:
+        store.create_session(APP, "peter", IP, ttl=10)
+        clock.now += 11
+        assert store.sweep_expired(lambda: False) == 0
+        assert store.sweep_expired() == 1
+
+    def test_clears_the_index_of_what_redis_dropped_by_itself(self, store, server, clock, keys) -> None:
+        store.create_session(APP, "peter", IP, ttl=10)
+        with server.connect() as client:
+            client.delete(next(key for key in keys() if ":s:" in key))
+        clock.now += 11
+        assert store.sweep_expired() == 1
+        assert keys() == set()
+
+    def test_create_clears_what_expired_long_ago_in_its_partition(self, store, clock, server, keys) -> None:
+        for i in range(3):
+            store.create_session(APP, "peter", f"192.0.2.{i}", ttl=10)
+        with server.connect() as client:
+            for key in [key for key in keys() if ":s:" in key]:
+                client.delete(key)
+        clock.now += 10 + 61
+        for left in (1 + 1, 0 + 2):
+            store.create_session(APP, "peter", IP)
+            with server.connect() as client:
+                assert client.zcard(next(key for key in keys() if key.endswith(":expiry"))) == left

@@ -1,0 +1,94 @@
+"""The servers that the tests run on, each started when a test first asks for it."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+
+import pytest
+import redis
+from redis.cluster import RedisCluster
+from rest_sessions.settings import Settings
+
+from dev.embedded_store import LOOPBACK, fakeredis_server, free_port, server_process
+
+FAKEREDIS = "fakeredis"
+CLUSTER = "cluster"
+BINARIES = ("redis-server", "valkey-server")
+NAMED = tuple(os.environ.get("TEST_REDIS_URLS", "").split())
+REAL = (*BINARIES, CLUSTER, *NAMED)
+
+_CLUSTER_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Server:
+    name: str
+    url: str
+
+    @property
+    def is_cluster(self) -> bool:
+        return self.name == CLUSTER
+
+    def settings(self, namespace: str) -> Settings:
+        return Settings(self.url, self.is_cluster, namespace, missing_session_is_error=False)
+
+    def connect(self) -> redis.Redis | RedisCluster:
+        """A client of the tests' own, to look at what the store did."""
+        return (RedisCluster if self.is_cluster else redis.Redis).from_url(self.url, protocol=2)
+
+    def keys(self, namespace: str) -> set[str]:
+        with self.connect() as client:
+            return {key.decode() for key in client.scan_iter(f"{namespace}:*", count=1000)}
+
+
+class Servers(contextlib.ExitStack):
+    """Starts servers by name, each once, and ends them all with the test run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._running: dict[str, Server] = {}
+
+    def get(self, name: str) -> Server:
+        if name not in self._running:
+            self._running[name] = Server(name, self._start(name))
+        return self._running[name]
+
+    def _start(self, name: str) -> str:
+        if name in NAMED:
+            return name
+        if name == FAKEREDIS:
+            return self.enter_context(fakeredis_server())
+        if name == CLUSTER:
+            return self._start_cluster()
+        return self.enter_context(server_process(binary_of(name)))
+
+    def _start_cluster(self) -> str:
+        binary = binary_of("redis-server")
+        urls = [
+            self.enter_context(server_process(binary, "--cluster-enabled", "yes", "--cluster-port", str(free_port())))
+            for _ in range(3)
+        ]
+        nodes = [url.removeprefix("redis://") for url in urls]
+        command = [binary_of("redis-cli"), "--cluster", "create", *nodes, "--cluster-yes"]
+        subprocess.run(command, check=True, capture_output=True, timeout=_CLUSTER_SECONDS)
+        give_up = time.monotonic() + _CLUSTER_SECONDS
+        for node in nodes:
+            with redis.Redis(LOOPBACK, int(node.rpartition(":")[2]), decode_responses=True) as client:
+                while client.cluster("INFO")["cluster_state"] != "ok":
+                    assert time.monotonic() < give_up, "the cluster did not form"
+                    time.sleep(0.05)
+        return urls[0]
+
+
+def binary_of(name: str) -> str:
+    path = shutil.which(name)
+    if path:
+        return path
+    reason = f"{name} is not on the PATH"
+    # What another server stands in for, by its URL, is not missing.
+    if os.environ.get("CI") and not (name == "valkey-server" and NAMED):
+        pytest.fail(f"{reason}, and CI has to have it")
+    pytest.skip(reason)
