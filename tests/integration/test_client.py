@@ -4,12 +4,12 @@ import socket
 from urllib.parse import urlsplit
 
 import pytest
+
+from dev.embedded_store import LOOPBACK, free_port, server_process
 from rest_sessions.client import Client
 from rest_sessions.errors import StoreUnavailable
 from rest_sessions.settings import Settings
 from rest_sessions.store import SessionStore
-
-from dev.embedded_store import LOOPBACK, free_port, server_process
 from tests.proxy import proxy_to
 from tests.servers import CLUSTER, Server, binary_of
 

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 import pytest
 from redis.crc import key_slot
+
 from rest_sessions.client import Client
 from rest_sessions.settings import Settings
 from rest_sessions.store import SessionStore
-
 from tests.conftest import Clock
 from tests.proxy import proxy_to
 from tests.servers import Server

@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+
+from dev.embedded_store import server_process
 from rest_sessions.client import Client
 from rest_sessions.errors import InvalidFormat, InvalidValue, StoreUnavailable
 from rest_sessions.settings import Settings
 from rest_sessions.store import SessionStore
 from rest_sessions.validation import parse_id, parse_ttl
-
-from dev.embedded_store import server_process
 from tests.conftest import Clock, Dev
 from tests.servers import CLUSTER, Servers, binary_of
 

@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+
 from rest_sessions.client import Client
 from rest_sessions.store import SessionStore
-
 from tests.conftest import HTTP_NAMESPACE
 from tests.servers import Server
 

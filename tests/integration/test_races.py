@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
 import pytest
+
 from rest_sessions.client import Client
 from rest_sessions.store import SessionStore
-
 from tests.conftest import Clock
 
 APP = "webapp"
@@ -45,9 +45,8 @@ def test_reads_are_counted_exactly(real_store: SessionStore) -> None:
 def test_parallel_sets_lose_nothing(real_store: SessionStore) -> None:
     for _ in range(25):
         token = real_store.create_session(APP, "peter", IP)
-        writes = together(
-            *(lambda i=i, token=token: real_store.set_session(APP, token, {f"k{i}": str(i)}).w for i in range(8))
-        )
+        sets = [lambda token=token, i=i: real_store.set_session(APP, token, {f"k{i}": str(i)}).w for i in range(8)]
+        writes = together(*sets)
         assert sorted(writes) == list(range(2, 10))
         assert real_store.get_session(APP, token).data == {f"k{i}": str(i) for i in range(8)}
 

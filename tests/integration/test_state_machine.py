@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
 from rest_sessions.client import Client
 from rest_sessions.keys import partition_of
 from rest_sessions.model import Session
 from rest_sessions.store import SessionStore
 from rest_sessions.tokens import handle_of
-
 from tests.conftest import Clock
 from tests.servers import Server
 

@@ -3,11 +3,11 @@
 from itertools import chain
 
 import pytest
+
 from rest_sessions.errors import TooLarge
 from rest_sessions.store import MAX_LISTING_BYTES, SessionStore
 from rest_sessions.tokens import handle_of, partition_of
 from rest_sessions.validation import MAX_DATA_BYTES, MAX_KEYS
-
 from tests.conftest import Clock
 
 APP = "webapp"
