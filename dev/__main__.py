@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from rest_sessions.errors import ConfigurationError
 from samcli.local.docker.exceptions import ProcessSigTermException
 
 from dev.embedded_store import LOOPBACK, embedded_store
 from dev.gateway import Gateway, load_handlers, read_template
+from rest_sessions.errors import ConfigurationError
 
 DEFAULT_PORT = "3000"
 SWEEP_SECONDS = 300

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
-from rest_sessions.client import Client
-from rest_sessions.store import SessionStore
 
 from dev.embedded_store import LOOPBACK, free_port
+from rest_sessions.client import Client
+from rest_sessions.store import SessionStore
 from tests.servers import BINARIES, CLUSTER, FAKEREDIS, NAMED, REAL, Server, Servers
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import pytest
 import redis
 from redis.cluster import RedisCluster
-from rest_sessions.settings import Settings
 
 from dev.embedded_store import LOOPBACK, fakeredis_server, free_port, server_process
+from rest_sessions.settings import Settings
 
 FAKEREDIS = "fakeredis"
 CLUSTER = "cluster"

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from rest_sessions.runtime import open_store
+from rest_sessions.errors import StoreUnavailable
+from rest_sessions.runtime import open_store, report_unavailable
 from rest_sessions.telemetry import count
 
 # What one batch and the end of the run may take at most.
@@ -12,6 +13,10 @@ _store = open_store()
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
-    expired = _store.sweep_expired(lambda: context.get_remaining_time_in_millis() > _RESERVE_MILLISECONDS)
+    try:
+        expired = _store.sweep_expired(lambda: context.get_remaining_time_in_millis() > _RESERVE_MILLISECONDS)
+    except StoreUnavailable as error:
+        report_unavailable(error, function_request_id=context.aws_request_id)
+        raise
     count("SessionsExpired", expired)
     return {"expired": expired}

@@ -109,13 +109,22 @@ def test_the_sweep_kills_none_that_a_read_keeps_alive(real_store: SessionStore, 
         real_store.kill_session(APP, token)
 
 
-def test_a_sweep_that_forgets_an_app_beside_a_create(real_store: SessionStore, clock, real_server, namespace) -> None:
+def test_a_sweep_that_forgets_an_empty_app_beside_a_create(real_store, real_server, namespace, clock) -> None:
+    """The create falls between the sweep's look and its forgetting, where it would do harm."""
+    real_store.create_session(APP, "peter", IP, ttl=10)
+    clock.now += 11
+    creating = SessionStore(Client(real_server.settings(namespace)), namespace, clock)
+    run = real_store._client.run
+
+    def create_before_forgetting(*commands):
+        if commands[0][0] == "SREM":
+            creating.create_session(APP, "paul", IP)
+        return run(*commands)
+
+    real_store._client.run = create_before_forgetting
+    assert real_store.sweep_expired() == 1
     with real_server.connect() as client:
-        for _ in range(20):
-            together(real_store.sweep_expired, lambda: real_store.create_session(APP, "peter", IP))
-            real_store.create_session(APP, "paul", IP)
-            assert client.smembers(f"{namespace}:apps") == {APP.encode()}
-            real_store.kill_sessions_of_app(APP)
+        assert client.smembers(f"{namespace}:apps") == {APP.encode()}
 
 
 def test_many_threads_share_one_store(real_server, namespace, clock) -> None:

@@ -21,7 +21,7 @@ from .errors import (
     UnsupportedMediaType,
 )
 from .model import Page, Position, Session, json_string
-from .runtime import load_settings, open_store
+from .runtime import load_settings, open_store, report_unavailable
 from .store import SessionStore
 from .telemetry import count, frames, logger
 
@@ -114,7 +114,7 @@ class Request:
         text = self._event.get("body") or ""
         if text and not self._says_json():
             raise UnsupportedMediaType
-        return base64.b64decode(text) if self._event.get("isBase64Encoded") else text.encode()
+        return base64.b64decode(text) if self._event.get("isBase64Encoded") else text.encode(errors="surrogatepass")
 
     def _says_json(self) -> bool:
         # AWS sends header names in lower case, SAM's local gateway in Title-Case.
@@ -144,8 +144,7 @@ def route(operation: Callable[[SessionStore, Request], Result]) -> Handler:
                 return _respond_error(SessionNotFound())
             return _respond(200, _text(result))
         except StoreUnavailable as error:
-            logger.error("The store is unavailable", extra={**ids, "reason": error.reason})
-            count("StoreUnavailable")
+            report_unavailable(error, **ids)
             return _respond_error(error, {"Retry-After": str(error.retry_after)})
         except ApiError as error:
             return _respond_error(error)

@@ -1,4 +1,4 @@
-"""What a function does once, while it initialises."""
+"""What every function does: opening the store while it initialises, and telling when that is away."""
 
 import os
 from functools import cache
@@ -7,7 +7,7 @@ from .client import Client
 from .errors import StoreUnavailable
 from .settings import Settings
 from .store import SessionStore
-from .telemetry import logger
+from .telemetry import count, logger
 
 
 def load_settings() -> Settings:
@@ -23,5 +23,11 @@ def open_store() -> SessionStore:
     try:
         store.ping()
     except StoreUnavailable as error:
-        logger.warning("The store is unavailable at start", extra={"reason": error.reason})
+        report_unavailable(error)
     return store
+
+
+def report_unavailable(error: StoreUnavailable, **ids: str) -> None:
+    """Logs and counts that Redis did not serve, with the `ids` of the request."""
+    logger.error("The store is unavailable", extra={**ids, "reason": error.reason})
+    count("StoreUnavailable")

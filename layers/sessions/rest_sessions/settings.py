@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .errors import ConfigurationError
 
+_REDIS_URL = re.compile(r"rediss?://.+")
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 
@@ -13,7 +14,8 @@ _NAMESPACE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 class Settings:
     """`missing_session_is_error`: whether `get` and `set` of a missing session answer 404 instead of `{}`."""
 
-    redis_url: str
+    # It may hold a password.
+    redis_url: str = field(repr=False)
     redis_cluster: bool
     namespace: str
     missing_session_is_error: bool
@@ -25,7 +27,7 @@ class Settings:
         Raises ConfigurationError for one that is missing or wrong.
         """
         redis_url = environment.get("REDIS_URL", "")
-        if not redis_url.startswith(("redis://", "rediss://")):
+        if not _REDIS_URL.fullmatch(redis_url):
             raise ConfigurationError("REDIS_URL must be set, to redis://… or, with TLS, rediss://…")
         namespace = environment.get("NAMESPACE", "") or "rs"
         if not _NAMESPACE.fullmatch(namespace):

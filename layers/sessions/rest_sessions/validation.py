@@ -134,7 +134,7 @@ def parse_data(body: bytes) -> dict[str, str | None]:
     if not isinstance(members, dict):
         raise InvalidValue("d must be an object")
     data = {key: _parse_datum(key, value) for key, value in members.items()}
-    check_size(len(data), 0)
+    check_size(sum(value is not None for value in data.values()), 0)
     return data
 
 

@@ -45,8 +45,8 @@ end
 if n > 0 then
   redis.call('HSET', key, unpack(ARGV, FIRST, FIRST + n - 1))
 end
-if #ARGV >= FIRST + n then
-  redis.call('HDEL', key, unpack(ARGV, FIRST + n))
+for i = FIRST + n, #ARGV do
+  redis.call('HDEL', key, ARGV[i])
 end
 use_session(key, handle, session, 'w', now)
 return { session.used, redis.call('HGETALL', key) }

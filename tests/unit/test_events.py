@@ -1,0 +1,65 @@
+"""The sample events: what API Gateway and EventBridge Scheduler send, with nothing of anybody in it."""
+
+import json
+import re
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EVENTS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "events").glob("*.json"))}
+REQUESTS = {name: event for name, event in EVENTS.items() if "routeKey" in event}
+DOCUMENTATION = [ip_network(net) for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")]
+
+requests = pytest.mark.parametrize("event", REQUESTS.values(), ids=REQUESTS)
+
+
+def test_all_but_the_schedules_are_requests():
+    assert set(EVENTS) - set(REQUESTS) == {"sweep_expired"}
+
+
+def test_of_the_schedule_is_what_scheduler_sends_by_default():
+    event = EVENTS["sweep_expired"]
+    assert event["source"] == "aws.scheduler"
+    assert event["detail-type"] == "Scheduled Event"
+    assert json.loads(event["detail"]) == {}
+
+
+@requests
+class TestRequest:
+    def test_has_the_form_of_payload_2_0(self, event):
+        assert event["version"] == "2.0"
+        assert event["isBase64Encoded"] is False
+        assert event["requestContext"]["requestId"]
+        assert all(name == name.lower() for name in event["headers"])
+
+    def test_agrees_with_itself(self, event):
+        context = event["requestContext"]
+        method, _, route = event["routeKey"].partition(" ")
+        path = re.sub(r"\{(\w+)\}", lambda name: event["pathParameters"][name[1]], route)
+        assert context["routeKey"] == event["routeKey"]
+        assert context["http"]["method"] == method
+        assert context["http"]["path"] == event["rawPath"] == path
+        assert dict(parse_qsl(event["rawQueryString"])) == event.get("queryStringParameters", {})
+        assert set(event.get("pathParameters", {})) == set(re.findall(r"\{(\w+)\}", route))
+        assert event["headers"].get("content-length", "0") == str(len(event.get("body", "").encode()))
+
+    def test_has_a_body_that_says_what_it_is_where_one_belongs(self, event):
+        has_body = event["requestContext"]["http"]["method"] in ("PUT", "POST")
+        assert ("body" in event) is has_body
+        assert event["headers"].get("content-type") == ("application/json" if has_body else None)
+
+    def test_has_example_addresses_only(self, event):
+        addresses = [
+            event["requestContext"]["http"]["sourceIp"],
+            event["headers"]["x-forwarded-for"],
+            *(value for name, value in event.get("queryStringParameters", {}).items() if name == "ip"),
+        ]
+        assert all(any(ip_address(address) in net for net in DOCUMENTATION) for address in addresses)
+        assert "example" in event["requestContext"]["domainName"]
+
+    def test_has_a_token_of_this_projects_own_form(self, event):
+        token = event.get("pathParameters", {}).get("token")
+        assert token is None or re.fullmatch(r"Z[0-9a-f][A-Za-z0-9]{62}", token)

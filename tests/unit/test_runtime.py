@@ -1,0 +1,48 @@
+import pytest
+
+from rest_sessions import runtime
+from rest_sessions.errors import ConfigurationError, StoreUnavailable
+
+# Nothing listens on port 1: a connection is refused at once.
+NOWHERE = "redis://user:s3cret@127.0.0.1:1"
+
+
+@pytest.fixture(autouse=True)
+def not_opened_yet(monkeypatch):
+    for name in ("REDIS_URL", "REDIS_CLUSTER", "NAMESPACE", "MISSING_SESSION"):
+        monkeypatch.delenv(name, raising=False)
+    runtime.open_store.cache_clear()
+    yield
+    runtime.open_store.cache_clear()
+
+
+@pytest.mark.parametrize("cluster", ["0", "1"], ids=["server", "cluster"])
+def test_function_starts_while_the_store_is_away(monkeypatch, caplog, cluster):
+    monkeypatch.setenv("REDIS_URL", NOWHERE)
+    monkeypatch.setenv("REDIS_CLUSTER", cluster)
+    store = runtime.open_store()
+    [record] = caplog.records
+    assert record.levelname == "ERROR"
+    assert record.getMessage() == "The store is unavailable"
+    assert record.reason
+    assert "s3cret" not in str(vars(record))
+    with pytest.raises(StoreUnavailable):
+        store.ping()
+
+
+def test_process_has_one_store(monkeypatch):
+    monkeypatch.setenv("REDIS_URL", NOWHERE)
+    assert runtime.open_store() is runtime.open_store()
+
+
+def test_function_does_not_start_without_its_settings():
+    with pytest.raises(ConfigurationError, match="REDIS_URL must be set"):
+        runtime.open_store()
+
+
+def test_settings_are_those_of_the_environment(monkeypatch):
+    monkeypatch.setenv("REDIS_URL", NOWHERE)
+    monkeypatch.setenv("NAMESPACE", "test")
+    monkeypatch.setenv("MISSING_SESSION", "404")
+    settings = runtime.load_settings()
+    assert (settings.redis_url, settings.namespace, settings.missing_session_is_error) == (NOWHERE, "test", True)

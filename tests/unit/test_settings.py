@@ -1,0 +1,83 @@
+import pytest
+
+from rest_sessions.errors import ConfigurationError
+from rest_sessions.settings import Settings
+
+URL = "rediss://user:s3cret@store.example.com:6380/2"
+
+
+def settings(**environment):
+    return Settings.from_environment({"REDIS_URL": URL, **environment})
+
+
+def refusal(environment):
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.from_environment(environment)
+    return str(caught.value)
+
+
+def test_url_alone_is_enough():
+    assert settings() == Settings(redis_url=URL, redis_cluster=False, namespace="rs", missing_session_is_error=False)
+
+
+def test_empty_settings_are_as_if_not_set():
+    assert settings(REDIS_CLUSTER="", NAMESPACE="", MISSING_SESSION="") == settings()
+
+
+@pytest.mark.parametrize("url", ["redis://localhost:6379/0", "redis://localhost", URL])
+def test_url_is_kept_as_it_is(url):
+    assert settings(REDIS_URL=url).redis_url == url
+
+
+@pytest.mark.parametrize(("text", "cluster"), [("0", False), ("1", True)])
+def test_cluster_is_a_flag(text, cluster):
+    assert settings(REDIS_CLUSTER=text).redis_cluster is cluster
+
+
+@pytest.mark.parametrize("namespace", ["a", "a" * 64, "Az09_.:-"], ids=["1", "64", "each-kind"])
+def test_namespace_is_kept_as_it_is(namespace):
+    assert settings(NAMESPACE=namespace).namespace == namespace
+
+
+@pytest.mark.parametrize(("text", "is_error"), [("empty", False), ("404", True)])
+def test_missing_session_is_a_choice(text, is_error):
+    assert settings(MISSING_SESSION=text).missing_session_is_error is is_error
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        pytest.param({}, id="absent"),
+        pytest.param({"REDIS_URL": ""}, id="empty"),
+        pytest.param({"REDIS_URL": "store.example.com:6379"}, id="no-scheme"),
+        pytest.param({"REDIS_URL": "https://user:s3cret@store.example.com"}, id="another-scheme"),
+        pytest.param({"REDIS_URL": " redis://user:s3cret@store.example.com"}, id="space-before"),
+    ],
+)
+def test_url_that_is_missing_or_wrong_is_named_and_not_told(environment):
+    message = refusal(environment)
+    assert "REDIS_URL" in message
+    assert "s3cret" not in message
+    assert "example.com" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("REDIS_CLUSTER", "2", id="cluster-2"),
+        pytest.param("REDIS_CLUSTER", "true", id="cluster-true"),
+        pytest.param("REDIS_CLUSTER", " 1", id="cluster-space"),
+        pytest.param("NAMESPACE", "a" * 65, id="namespace-of-65"),
+        pytest.param("NAMESPACE", "a{b}", id="namespace-braces"),
+        pytest.param("NAMESPACE", "a b", id="namespace-space"),
+        pytest.param("NAMESPACE", "äöü", id="namespace-umlauts"),
+        pytest.param("NAMESPACE", "ab\n", id="namespace-newline"),
+        pytest.param("MISSING_SESSION", "200", id="missing-session-200"),
+        pytest.param("MISSING_SESSION", "Empty", id="missing-session-upper-case"),
+    ],
+)
+def test_wrong_setting_is_named_and_the_url_is_not_told(name, value):
+    message = refusal({"REDIS_URL": URL, name: value})
+    assert message.startswith(f"{name} must be ")
+    assert "s3cret" not in message
+    assert "example.com" not in message

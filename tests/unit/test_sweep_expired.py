@@ -1,0 +1,42 @@
+"""The one function that no route calls."""
+
+import json
+
+import pytest
+
+from dev.gateway import Context, load_handlers, read_template
+from rest_sessions import runtime
+from rest_sessions.errors import StoreUnavailable
+
+
+@pytest.fixture
+def handler(monkeypatch):
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
+    runtime.open_store.cache_clear()
+    yield load_handlers(read_template())["SweepExpired"]
+    runtime.open_store.cache_clear()
+
+
+def test_counts_what_it_removed(handler, monkeypatch, capfd):
+    monkeypatch.setattr(runtime.open_store(), "sweep_expired", lambda may_go_on: 3 if may_go_on() else 0)
+    capfd.readouterr()
+    assert handler({}, Context()) == {"expired": 3}
+    [line] = capfd.readouterr().out.splitlines()
+    assert json.loads(line)["SessionsExpired"] == [3.0]
+
+
+def test_stops_in_time(handler, monkeypatch):
+    monkeypatch.setattr(runtime.open_store(), "sweep_expired", lambda may_go_on: may_go_on())
+    context = Context()
+    assert handler({}, context) == {"expired": True}
+    monkeypatch.setattr(context, "get_remaining_time_in_millis", lambda: 9_000)
+    assert handler({}, context) == {"expired": False}
+
+
+def test_fails_aloud_when_the_store_is_away(handler, caplog):
+    caplog.clear()
+    with pytest.raises(StoreUnavailable):
+        handler({}, Context())
+    [record] = caplog.records
+    assert record.getMessage() == "The store is unavailable"
+    assert record.function_request_id
