@@ -390,6 +390,15 @@ class TestSweep:
         assert store.sweep_expired() == 1
         assert keys() == set()
 
+    def test_create_clears_none_that_lives_on_by_its_use(self, store, clock) -> None:
+        token = store.create_session(APP, "peter", IP, ttl=100)
+        for _ in range(2):
+            clock.now += 90
+            store.get_session(APP, token)
+        store.create_session(APP, "peter", IP)
+        assert len(store.list_sessions_of_id(APP, "peter").sessions) == 2
+        assert store.kill_sessions_of_app(APP) == 2
+
     def test_create_clears_what_expired_long_ago_in_its_partition(self, store, clock, server, keys) -> None:
         for i in range(3):
             store.create_session(APP, "peter", f"192.0.2.{i}", ttl=10)
