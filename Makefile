@@ -14,13 +14,16 @@ export __SAM_CLI_APP_DIR := $(CURDIR)/$(VENV)/sam-cli
 export AWS_DEFAULT_REGION ?= us-east-1
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test lint format lock clean
+.PHONY: help dev key test lint format lock clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-dev: $(READY) ## serve the API on http://127.0.0.1:3000 (PORT=, REDIS_URL=, REDIS_CLUSTER=1)
+dev: $(READY) ## serve the API on http://127.0.0.1:3000 (PORT=, REDIS_URL=, REDIS_CLUSTER=1, AUTH=1)
 	@$(BIN)/python -m dev
+
+key: $(READY) ## print a registry entry with a new key (NAME=web APPS=webapp ALLOW=create,get,set,kill)
+	@$(BIN)/python -m dev.key
 
 test: $(READY) ## run the tests (ARGS= for pytest)
 	$(BIN)/pytest $(ARGS)

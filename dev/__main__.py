@@ -1,6 +1,7 @@
 """`make dev`: the API on loopback, over the store of REDIS_URL or an embedded one."""
 
 import contextlib
+import json
 import os
 import socket
 import sys
@@ -13,6 +14,8 @@ from samcli.local.docker.exceptions import ProcessSigTermException
 
 from dev.embedded_store import LOOPBACK, embedded_store
 from dev.gateway import Gateway, load_handlers, read_template
+from dev.key import new_entry
+from rest_sessions.access import EVERYTHING
 from rest_sessions.errors import ConfigurationError
 
 DEFAULT_PORT = "3000"
@@ -34,17 +37,32 @@ def chosen_store() -> Iterator[str]:
         yield f"{name}; it keeps nothing when this ends"
 
 
-def announce(port: int, store: str) -> None:
+def chosen_keys() -> str:
+    """What callers need, and the environment for it: nothing, or with AUTH=1 a key of API_KEYS or of our own."""
+    if os.environ.get("AUTH") != "1":
+        # The authorizer initialises like every function, but is not asked.
+        os.environ |= {"AUTH_MODE": "none", "API_KEYS": '{"keys": []}'}
+        return ""
+    os.environ["AUTH_MODE"] = "token"
+    if os.environ.get("API_KEYS"):
+        return "-H 'Authorization: Bearer …' "
+    entry = new_entry("dev", [EVERYTHING], [EVERYTHING])
+    os.environ["API_KEYS"] = json.dumps({"keys": [entry]})
+    return f"-H 'Authorization: Bearer {entry['key']}' "
+
+
+def announce(port: int, store: str, header: str) -> None:
     """Prints where the API is, once it is there."""
     while True:
         with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1):
             break
         time.sleep(0.05)
     address = f"http://{LOOPBACK}:{port}"
+    access = "for callers with a key" if header else "open to all on this machine"
     print(
-        f"REST Sessions listens on {address}, open to all on this machine\n"
+        f"REST Sessions listens on {address}, {access}\n"
         f"Store: {store}\n"
-        f"Try:   curl -X PUT '{address}/webapp/create/user123?ip=192.168.99.22'\n"
+        f"Try:   curl {header}-X PUT '{address}/webapp/create/user123?ip=192.168.99.22'\n"
         "Ctrl-C ends it.",
         flush=True,
     )
@@ -67,12 +85,13 @@ def main() -> None:
         except OSError as error:
             sys.exit(f"Port {port} is not free ({error.strerror}). Choose another: make dev PORT=3001")
     with chosen_store() as store, contextlib.suppress(KeyboardInterrupt, ProcessSigTermException):
+        header = chosen_keys()
         stacks = read_template()
         try:
-            gateway = Gateway(stacks, load_handlers(stacks))
+            gateway = Gateway(stacks, load_handlers(stacks), with_authorizer=bool(header))
         except ConfigurationError as error:
             sys.exit(str(error))
-        threading.Thread(target=announce, args=(port, store), daemon=True).start()
+        threading.Thread(target=announce, args=(port, store, header), daemon=True).start()
         threading.Thread(target=sweep_regularly, args=(gateway,), daemon=True).start()
         gateway.serve(LOOPBACK, port)
 

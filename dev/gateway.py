@@ -90,8 +90,9 @@ class InProcessRunner:
 class Gateway:
     """What SAM's local API Gateway takes as its context: the template, and who invokes its functions."""
 
-    def __init__(self, stacks: list[Stack], handlers: Mapping[str, Handler]) -> None:
+    def __init__(self, stacks: list[Stack], handlers: Mapping[str, Handler], *, with_authorizer: bool) -> None:
         self.stacks = stacks
+        self._with_authorizer = with_authorizer
         self.local_lambda_runner = InProcessRunner(handlers)
         self.stderr = StreamWriter(sys.stderr)
 
@@ -100,11 +101,14 @@ class Gateway:
 
     def serve(self, host: str, port: int) -> None:
         """Serves the template's routes until SIGINT or SIGTERM."""
-        # Its server would log each request's path, and so tokens.
+        # Its server would log each request's path, and its gateway that of each refused one, and so tokens.
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        logging.getLogger("samcli.local.apigw.local_apigw_service").setLevel(logging.CRITICAL)
         # A thousand clients may connect at once; those that the queue has no place for would wait seconds to try again.
         BaseWSGIServer.request_queue_size = 1024
-        service = LocalApiService(self, port, host, static_dir=None, disable_authorizer=False, ssl_context=None)
+        service = LocalApiService(
+            self, port, host, static_dir=None, disable_authorizer=not self._with_authorizer, ssl_context=None
+        )
         # Bodies reach a function in base64, so that one which is not UTF-8 reaches it at all.
         service.api_provider.api.binary_media_types_set.add("*/*")
         service.start()

@@ -4,6 +4,6 @@ from rest_sessions.http import Request, Result, route
 from rest_sessions.store import SessionStore
 
 
-@route
+@route(needs="activity")
 def handler(store: SessionStore, request: Request) -> Result:
     return {"activity": store.count_active_users(request.app, request.dt)}

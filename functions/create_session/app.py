@@ -4,7 +4,7 @@ from rest_sessions.http import Request, Result, route
 from rest_sessions.store import SessionStore
 
 
-@route
+@route(needs="create")
 def handler(store: SessionStore, request: Request) -> Result:
     return {
         "token": store.create_session(

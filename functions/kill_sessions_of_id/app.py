@@ -4,6 +4,6 @@ from rest_sessions.http import Request, Result, route
 from rest_sessions.store import SessionStore
 
 
-@route
+@route(needs="killsoid")
 def handler(store: SessionStore, request: Request) -> Result:
     return {"kill": store.kill_sessions_of_id(request.app, request.id)}

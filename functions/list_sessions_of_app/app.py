@@ -4,6 +4,6 @@ from rest_sessions.http import Request, Result, route
 from rest_sessions.store import SessionStore
 
 
-@route
+@route(needs="soapp")
 def handler(store: SessionStore, request: Request) -> Result:
     return store.list_sessions_of_app(request.app, request.dt, request.limit, request.cursor)

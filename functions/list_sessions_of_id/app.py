@@ -4,6 +4,6 @@ from rest_sessions.http import Request, Result, route
 from rest_sessions.store import SessionStore
 
 
-@route
+@route(needs="soid")
 def handler(store: SessionStore, request: Request) -> Result:
     return store.list_sessions_of_id(request.app, request.id, request.limit, request.cursor)

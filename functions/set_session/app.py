@@ -4,6 +4,6 @@ from rest_sessions.http import Request, Result, route
 from rest_sessions.store import SessionStore
 
 
-@route
+@route(needs="set")
 def handler(store: SessionStore, request: Request) -> Result:
     return store.set_session(request.app, request.token, request.changes)

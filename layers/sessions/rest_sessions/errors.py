@@ -8,6 +8,7 @@ RestSessionsError
     │   ├── InvalidFormat        invalidFormat
     │   ├── InvalidValue         invalidValue
     │   └── InvalidJson          invalidJson
+    ├── Forbidden           403  forbidden
     ├── SessionNotFound     404  notFound
     ├── TooLarge            413  tooLarge
     ├── UnsupportedMediaType 415 unsupportedMediaType
@@ -74,6 +75,16 @@ class InvalidJson(BadRequest):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"The body is not valid JSON: {reason}")
+
+
+class Forbidden(ApiError):
+    """The caller is unknown here, or may not do this in this app."""
+
+    status = 403
+    name = "forbidden"
+
+    def __init__(self) -> None:
+        super().__init__("The key may not do this in this app")
 
 
 class SessionNotFound(ApiError):

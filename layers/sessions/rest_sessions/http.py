@@ -1,4 +1,4 @@
-"""An API Gateway event in, an answer out. The only module that knows API Gateway.
+"""An API Gateway event in, an answer out. With `authorizer`, the only module that knows API Gateway.
 
 An event is an HTTP API's, payload format 2.0:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
@@ -8,11 +8,14 @@ import base64
 import json
 from collections.abc import Callable, Mapping
 from functools import wraps
+from types import MappingProxyType
 from typing import Any
 
 from . import validation
+from .access import Caller
 from .errors import (
     ApiError,
+    Forbidden,
     InternalError,
     InvalidValue,
     MissingParameter,
@@ -23,7 +26,7 @@ from .errors import (
 from .model import Page, Position, Session, json_string
 from .runtime import load_settings, open_store, report_unavailable
 from .store import SessionStore
-from .telemetry import count, frames, logger
+from .telemetry import count, frames, log_access, logger
 
 Event = Mapping[str, Any]
 Response = dict[str, Any]
@@ -31,6 +34,9 @@ Handler = Callable[[Event, Any], Response]
 
 # What an operation gives: a session or None for a missing one, a page of them, an object, or a bare word.
 Result = Session | Page | Mapping[str, Any] | str | None
+
+# Each leaves a line in the trail, whatever comes of it.
+_AUDITED = ("killall", "killsoid")
 
 HEADERS = {
     "Content-Type": "application/json",
@@ -125,36 +131,80 @@ class Request:
         return True
 
 
-def route(operation: Callable[[SessionStore, Request], Result]) -> Handler:
-    """The Lambda handler of `operation`, connected to the store."""
-    store = open_store()
-    missing_is_error = load_settings().missing_session_is_error
+Operation = Callable[[SessionStore, Request], Result]
 
-    @wraps(operation)
-    def handler(event: Event, context: Any) -> Response:
-        ids = {
-            "request_id": event.get("requestContext", {}).get("requestId", ""),
-            "function_request_id": context.aws_request_id,
-            "route": event.get("routeKey", ""),
-        }
-        try:
-            result = operation(store, Request(event))
-            _count(result)
-            if result is None and missing_is_error:
-                return _respond_error(SessionNotFound())
-            return _respond(200, _text(result))
-        except StoreUnavailable as error:
-            report_unavailable(error, **ids)
-            return _respond_error(error, {"Retry-After": str(error.retry_after)})
-        except ApiError as error:
-            return _respond_error(error)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is ours, and the client gets an answer
-            logger.error(
-                "Internal error", extra={**ids, "error": type(error).__name__, "frames": frames(error.__traceback__)}
-            )
-            return _respond_error(InternalError(ids["request_id"]))
 
-    return handler
+def route(needs: str | None) -> Callable[[Operation], Handler]:
+    """The Lambda handler of an operation, connected to the store.
+
+    `needs` is the operation that the caller's key must allow, named as in the routes; None opens it to all.
+    """
+
+    def decorate(operation: Operation) -> Handler:
+        store = open_store()
+        settings = load_settings()
+
+        @wraps(operation)
+        def handler(event: Event, context: Any) -> Response:
+            ids = {
+                "request_id": event.get("requestContext", {}).get("requestId", ""),
+                "function_request_id": context.aws_request_id,
+                "route": event.get("routeKey", ""),
+            }
+            request = Request(event)
+            caller = _identify(event, settings.auth_mode)
+            outcome = "done"
+            try:
+                if needs is not None:
+                    _authorize(caller, needs, request)
+                result = operation(store, request)
+                _count(result)
+                if result is None and settings.missing_session_is_error:
+                    response = _respond_error(SessionNotFound())
+                else:
+                    response = _respond(200, _text(result))
+            except ApiError as error:
+                outcome = error.name
+                response = _respond_error(error)
+                if isinstance(error, StoreUnavailable):
+                    report_unavailable(error, **ids)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is ours, and the client gets an answer
+                outcome = InternalError.name
+                response = _respond_error(InternalError(ids["request_id"]))
+                details = {"error": type(error).__name__, "frames": frames(error.__traceback__)}
+                logger.error("Internal error", extra={**ids, **details})
+            if needs in _AUDITED or outcome == Forbidden.name:
+                log_access(
+                    outcome,
+                    key_name=caller.name if caller else "",
+                    operation=needs or "",
+                    app=(event.get("pathParameters") or {}).get("app", ""),
+                    **ids,
+                )
+            return response
+
+        return handler
+
+    return decorate
+
+
+def _identify(event: Event, auth_mode: str) -> Caller | None:
+    """Who calls, as the gateway's authorizer says; None when none has spoken."""
+    authorizer = event.get("requestContext", {}).get("authorizer") or {}
+    match auth_mode, authorizer:
+        case "token", {"lambda": context}:
+            return Caller.from_context(context)
+        case "iam", {"iam": {"userArn": str(arn)}}:
+            # IAM has judged app and operation already, by the resource path in the caller's policy.
+            return Caller.anyone(arn)
+        case "none", _:
+            return Caller.anyone("")
+    return None
+
+
+def _authorize(caller: Caller | None, operation: str, request: Request) -> None:
+    if caller is None or not caller.may(operation, request.app):
+        raise Forbidden
 
 
 def _count(result: Result) -> None:
@@ -180,10 +230,11 @@ def _text(result: Result) -> str:
     return json.dumps(result, separators=(",", ":"))
 
 
-def _respond(status: int, body: str, headers: Mapping[str, str] | None = None) -> Response:
-    return {"statusCode": status, "headers": {**HEADERS, **(headers or {})}, "body": body}
+def _respond(status: int, body: str, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
+    return {"statusCode": status, "headers": {**HEADERS, **headers}, "body": body}
 
 
-def _respond_error(error: ApiError, headers: Mapping[str, str] | None = None) -> Response:
+def _respond_error(error: ApiError) -> Response:
+    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, StoreUnavailable) else {}
     body = f'{{"name":"{error.name}","message":{json_string(error.message)}}}'
     return _respond(error.status, body, headers)

@@ -12,17 +12,21 @@ _NAMESPACE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 @dataclass(frozen=True)
 class Settings:
-    """`missing_session_is_error`: whether `get` and `set` of a missing session answer 404 instead of `{}`."""
+    """`missing_session_is_error`: whether `get` and `set` of a missing session answer 404 instead of `{}`.
+
+    `auth_mode`: who says who calls. `token` the Lambda authorizer, `iam` API Gateway, `none` nobody: all is open.
+    """
 
     # It may hold a password.
     redis_url: str = field(repr=False)
     redis_cluster: bool
     namespace: str
     missing_session_is_error: bool
+    auth_mode: str = "token"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """Settings from `REDIS_URL`, `REDIS_CLUSTER`, `NAMESPACE` and `MISSING_SESSION`.
+        """Settings from `REDIS_URL`, `REDIS_CLUSTER`, `NAMESPACE`, `MISSING_SESSION` and `AUTH_MODE`.
 
         Raises ConfigurationError for one that is missing or wrong.
         """
@@ -37,11 +41,12 @@ class Settings:
             redis_cluster=_choice(environment, "REDIS_CLUSTER", "0", "1") == "1",
             namespace=namespace,
             missing_session_is_error=_choice(environment, "MISSING_SESSION", "empty", "404") == "404",
+            auth_mode=_choice(environment, "AUTH_MODE", "token", "iam", "none"),
         )
 
 
 def _choice(environment: Mapping[str, str], name: str, *choices: str) -> str:
     value = environment.get(name, "") or choices[0]
     if value not in choices:
-        raise ConfigurationError(f"{name} must be {' or '.join(choices)}")
+        raise ConfigurationError(f"{name} must be {', '.join(choices[:-1])} or {choices[-1]}")
     return value

@@ -6,6 +6,8 @@ from types import TracebackType
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
+from .validation import is_app
+
 _SERVICE = "rest-sessions"
 _NAMESPACE = "RestSessions"
 
@@ -17,6 +19,13 @@ def count(metric: str, value: int = 1) -> None:
     metrics = EphemeralMetrics(namespace=_NAMESPACE, service=_SERVICE)
     metrics.add_metric(name=metric, unit=MetricUnit.Count, value=value)
     metrics.flush_metrics()
+
+
+def log_access(outcome: str, *, key_name: str, operation: str, app: str, **ids: str) -> None:
+    """One line of the trail: who did, or was refused, what in which app."""
+    # A text that is no app's name could be anything, and stays out of the log.
+    details = {"key_name": key_name, "operation": operation, "app": app if is_app(app) else "", "outcome": outcome}
+    logger.info("Access", extra={**details, **ids})
 
 
 def frames(trace: TracebackType | None) -> list[str]:

@@ -41,6 +41,10 @@ def parse_app(text: str | None) -> str:
     return _matched(_APP, "app", text)
 
 
+def is_app(text: str) -> bool:
+    return _APP.fullmatch(text) is not None
+
+
 def parse_id(text: str | None) -> str:
     return _matched(_ID, "id", text)
 
