@@ -1,0 +1,227 @@
+"""Who may do what, over HTTP against `make dev AUTH=1`."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from dev.gateway import Context
+from rest_sessions import http as http_module
+from rest_sessions.access import OPERATIONS, Caller
+from rest_sessions.client import Client
+from rest_sessions.settings import Settings
+from rest_sessions.store import SessionStore
+from tests.conftest import Dev
+from tests.servers import FAKEREDIS, Server, Servers
+
+IP = "192.0.2.7"
+APPS = ("webapp", "shop", "web-app")
+KEYS = {
+    "web": {"apps": ["webapp"], "allow": ["create", "get", "set", "kill"]},
+    "admin": {"apps": ["*"], "allow": ["*"]},
+    "stats": {"apps": ["webapp", "shop"], "allow": ["activity", "soapp", "soid"]},
+}
+SECRETS = {name: f"key-of-{name}-{'0123456789abcdef' * 2}" for name in KEYS}
+REGISTRY = {"keys": [{"name": name, "key": SECRETS[name], **rights} for name, rights in KEYS.items()]}
+
+
+def is_allowed(name: str, app: str, operation: str) -> bool:
+    rights = KEYS[name]
+    return bool({app, "*"} & set(rights["apps"])) and bool({operation, "*"} & set(rights["allow"]))
+
+
+def call(http: httpx.Client, operation: str, app: str, token: str, authorization: str | None) -> httpx.Response:
+    method, path, options = {
+        "create": ("PUT", "create/peter", {"params": {"ip": IP}}),
+        "get": ("GET", f"get/{token}", {}),
+        "set": ("POST", f"set/{token}", {"json": {"denied": True}}),
+        "kill": ("DELETE", f"kill/{token}", {}),
+        "soid": ("GET", "soid/peter", {}),
+        "killsoid": ("DELETE", "killsoid/peter", {}),
+        "soapp": ("GET", "soapp", {"params": {"dt": 60}}),
+        "killall": ("DELETE", "killall", {}),
+        "activity": ("GET", "activity", {"params": {"dt": 60}}),
+    }[operation]
+    headers = {} if authorization is None else {"Authorization": authorization}
+    return http.request(method, f"/{app}/{path}", headers=headers, **options)
+
+
+@pytest.fixture(scope="module")
+def server(servers: Servers) -> Server:
+    return servers.get(FAKEREDIS)
+
+
+NAMESPACE = "test-access"
+
+
+@pytest.fixture(scope="module")
+def dev(server: Server) -> Iterator[Dev]:
+    dev = Dev({"REDIS_URL": server.url, "NAMESPACE": NAMESPACE, "AUTH": "1", "API_KEYS": json.dumps(REGISTRY)})
+    yield dev
+    dev.stop()
+
+
+@pytest.fixture
+def http(dev: Dev) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=dev.url) as client:
+        yield client
+
+
+@pytest.fixture
+def store(server: Server) -> SessionStore:
+    return SessionStore(Client(server.settings(NAMESPACE)), NAMESPACE)
+
+
+def contents(server: Server) -> dict[str, object]:
+    """All that the store holds, counters and times included."""
+    with server.connect() as client:
+        return {
+            key: client.hgetall(key) if ":s:" in key else client.zrange(key, 0, -1, withscores=True)
+            for key in server.keys(NAMESPACE)
+            if not key.endswith(":apps")
+        }
+
+
+def test_allows_what_the_key_allows_and_nothing_else(http, store, server) -> None:
+    for name in KEYS:
+        for app in APPS:
+            for operation in OPERATIONS:
+                token = store.create_session(app, "peter", IP)
+                before = contents(server)
+                answer = call(http, operation, app, token, f"Bearer {SECRETS[name]}")
+                if is_allowed(name, app, operation):
+                    assert answer.status_code == 200, (name, app, operation)
+                else:
+                    assert (answer.status_code, answer.json()) == (
+                        403,
+                        {"name": "forbidden", "message": "The key may not do this in this app"},
+                    ), (name, app, operation)
+                    assert contents(server) == before
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        None,
+        "",
+        "Bearer",
+        SECRETS["admin"],
+        f"Basic {SECRETS['admin']}",
+        f"Bearer {SECRETS['admin'][:-1]}",
+        f"Bearer {SECRETS['admin']}x",
+        f"Bearer {SECRETS['admin'].upper()}",
+        f"Bearer  {SECRETS['admin']}",
+        f"Bearer {SECRETS['admin']}, Bearer {SECRETS['admin']}",
+        "Bearer *",
+    ],
+    ids=["none", "empty", "no-key", "no-scheme", "basic", "prefix", "longer", "case", "blanks", "two", "star"],
+)
+def test_lets_nobody_in_with_a_wrong_key(http, store, server, authorization) -> None:
+    token = store.create_session("webapp", "peter", IP)
+    before = contents(server)
+    for operation in OPERATIONS:
+        answer = call(http, operation, "webapp", token, authorization)
+        assert answer.status_code in (401, 403)
+        assert answer.json().keys() == {"message"}
+    assert contents(server) == before
+
+
+def test_ping_is_open(http) -> None:
+    assert http.get("/ping").text == "PONG"
+
+
+def test_one_answer_of_the_authorizer_serves_two_apps(store, server, monkeypatch) -> None:
+    """API Gateway keeps the answer for a key whatever the route: the layer decides each time."""
+    monkeypatch.setattr(http_module, "open_store", lambda: store)
+    monkeypatch.setattr(http_module, "load_settings", lambda: Settings(server.url, False, NAMESPACE, False))
+    handler = http_module.route(needs="activity")(lambda store, request: store.ping())
+    kept = {"lambda": Caller("stats", frozenset({"webapp"}), frozenset({"activity"})).to_context()}
+
+    def status(app: str) -> int:
+        event = {"pathParameters": {"app": app}, "requestContext": {"authorizer": kept}}
+        return handler(event, Context())["statusCode"]
+
+    assert [status(app) for app in ("webapp", "shop", "webapp")] == [200, 403, 200]
+
+
+def test_leaves_a_trail_of_refusals_and_of_kills_of_many(server) -> None:
+    dev = Dev({"REDIS_URL": server.url, "NAMESPACE": NAMESPACE, "AUTH": "1", "API_KEYS": json.dumps(REGISTRY)})
+    token = "Z0" + "a" * 62
+    with httpx.Client(base_url=dev.url) as http:
+        call(http, "killall", "shop", token, f"Bearer {SECRETS['admin']}")
+        call(http, "killsoid", "webapp", token, f"Bearer {SECRETS['admin']}")
+        call(http, "get", "shop", token, f"Bearer {SECRETS['web']}")
+        call(http, "get", "webapp", token, f"Bearer {SECRETS['web']}x")
+        call(http, "get", "webapp", token, f"Bearer {SECRETS['web']}")
+    output = dev.stop()
+    lines = [json.loads(line) for line in output.splitlines() if line.startswith('{"level"')]
+    trail = [tuple(line[part] for part in ("key_name", "operation", "app", "outcome")) for line in lines]
+    assert trail == [
+        ("admin", "killall", "shop", "done"),
+        ("admin", "killsoid", "webapp", "done"),
+        ("web", "get", "shop", "forbidden"),
+        ("", "get", "webapp", "unknownKey"),
+    ]
+    assert token not in output
+    assert "peter" not in output
+    assert not any(secret in output for secret in SECRETS.values())
+
+
+def test_makes_a_key_where_none_is_given_and_prints_it() -> None:
+    dev = Dev({"AUTH": "1"})
+    try:
+        [key] = re.findall(r"Authorization: (Bearer \S+)'", dev.greeting)
+        with httpx.Client(base_url=dev.url) as http:
+            assert http.get("/webapp/activity", params={"dt": 60}).status_code == 401
+            answer = http.get("/webapp/activity", params={"dt": 60}, headers={"Authorization": key})
+            assert answer.json() == {"activity": 0}
+    finally:
+        dev.stop()
+
+
+@pytest.mark.parametrize("registry", ["", "{", "[]", '{"keys": []}', '{"keys": [{"name": "web"}]}'])
+def test_a_broken_registry_lets_nobody_in(server, registry) -> None:
+    dev = Dev({"REDIS_URL": server.url, "NAMESPACE": NAMESPACE, "AUTH": "1", "API_KEYS": registry or " "})
+    try:
+        for authorization in (f"Bearer {SECRETS['admin']}", "Bearer", ""):
+            answer = httpx.get(f"{dev.url}/webapp/activity?dt=60", headers={"Authorization": authorization})
+            assert answer.status_code in (401, 403)
+        assert httpx.get(f"{dev.url}/ping").status_code == 200
+    finally:
+        dev.stop()
+
+
+class TestMakeKey:
+    def run(self, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "dev.key"],
+            env={"PYTHONPATH": ":".join(sys.path), **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def test_prints_an_entry_that_the_registry_takes(self, server) -> None:
+        entry = json.loads(self.run(NAME="web", APPS="webapp,shop", ALLOW="create,get").stdout)
+        assert (entry["name"], entry["apps"], entry["allow"]) == ("web", ["webapp", "shop"], ["create", "get"])
+        assert len(entry["key"]) >= 43
+        other = json.loads(self.run(NAME="web", APPS="*", ALLOW="*").stdout)
+        assert other["key"] != entry["key"]
+        dev = Dev({"REDIS_URL": server.url, "AUTH": "1", "API_KEYS": json.dumps({"keys": [entry, other]})})
+        try:
+            for key, status in ((entry["key"], 403), (other["key"], 200)):
+                headers = {"Authorization": f"Bearer {key}"}
+                assert httpx.get(f"{dev.url}/webapp/activity?dt=60", headers=headers).status_code == status
+        finally:
+            dev.stop()
+
+    @pytest.mark.parametrize("environment", [{}, {"NAME": "web"}, {"NAME": "web", "APPS": "webapp", "ALLOW": "fly"}])
+    def test_says_what_is_wrong(self, environment) -> None:
+        made = self.run(**environment)
+        assert made.returncode == 1
+        assert "make key NAME=web" in made.stderr
+        assert made.stdout == ""
