@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import socket
 import sys
 import threading
@@ -75,7 +76,14 @@ def sweep_regularly(gateway: Gateway) -> None:
         gateway.local_lambda_runner.call("SweepExpired", {})
 
 
+def end(_signal: int, _frame: object) -> None:
+    """Ends the process by way of its clean-up, at any moment: a server that it started must not outlive it."""
+    raise KeyboardInterrupt
+
+
 def main() -> None:
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGHUP, end)
     os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")
     port = int(os.environ.get("PORT") or DEFAULT_PORT)
     with socket.socket() as probe:
@@ -84,7 +92,7 @@ def main() -> None:
             probe.bind((LOOPBACK, port))
         except OSError as error:
             sys.exit(f"Port {port} is not free ({error.strerror}). Choose another: make dev PORT=3001")
-    with chosen_store() as store, contextlib.suppress(KeyboardInterrupt, ProcessSigTermException):
+    with contextlib.suppress(KeyboardInterrupt, ProcessSigTermException), chosen_store() as store:
         header = chosen_keys()
         stacks = read_template()
         try:

@@ -11,6 +11,7 @@ CONTRACT = {
     "invalidFormat": 400,
     "invalidValue": 400,
     "invalidJson": 400,
+    "forbidden": 403,
     "notFound": 404,
     "tooLarge": 413,
     "unsupportedMediaType": 415,

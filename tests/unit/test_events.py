@@ -13,6 +13,8 @@ EVENTS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in so
 REQUESTS = {name: event for name, event in EVENTS.items() if "routeKey" in event}
 DOCUMENTATION = [ip_network(net) for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")]
 
+AUTHORIZER = EVENTS["authorize"]
+
 requests = pytest.mark.parametrize("event", REQUESTS.values(), ids=REQUESTS)
 
 
@@ -27,11 +29,18 @@ def test_of_the_schedule_is_what_scheduler_sends_by_default():
     assert json.loads(event["detail"]) == {}
 
 
+def test_of_the_authorizer_has_its_form():
+    assert AUTHORIZER["type"] == "REQUEST"
+    assert AUTHORIZER["identitySource"] == [AUTHORIZER["headers"]["authorization"]]
+    assert AUTHORIZER["routeArn"].endswith(f"/$default/GET{AUTHORIZER['rawPath']}")
+    assert "authorizer" not in AUTHORIZER["requestContext"]
+
+
 @requests
 class TestRequest:
     def test_has_the_form_of_payload_2_0(self, event):
         assert event["version"] == "2.0"
-        assert event["isBase64Encoded"] is False
+        assert event is AUTHORIZER or event["isBase64Encoded"] is False
         assert event["requestContext"]["requestId"]
         assert all(name == name.lower() for name in event["headers"])
 

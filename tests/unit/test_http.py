@@ -21,7 +21,7 @@ from rest_sessions.telemetry import logger
 
 ROOT = Path(__file__).parents[2]
 EVENTS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "events").glob("*.json"))}
-REQUESTS = [name for name, event in EVENTS.items() if "routeKey" in event]
+REQUESTS = [name for name, event in EVENTS.items() if "routeKey" in event and name != "authorize"]
 TOKEN = EVENTS["get_session"]["pathParameters"]["token"]
 FUNCTION_REQUEST_ID = "11111111-2222-4333-8444-555555555555"
 
@@ -141,7 +141,13 @@ class Output:
 
     @property
     def logs(self):
-        return [line for line in self.lines if "level" in line]
+        """Without the trail."""
+        return [line for line in self.lines if "level" in line and line["message"] != "Access"]
+
+    @property
+    def trail(self):
+        parts = ("key_name", "operation", "app", "outcome")
+        return [tuple(line[part] for part in parts) for line in self.lines if line.get("message") == "Access"]
 
     @property
     def metrics(self):
@@ -370,8 +376,9 @@ class TestJudging:
         assert api.store.mock_calls == []
 
     @pytest.mark.parametrize("function", ORDER)
-    def test_of_an_event_without_parts_finds_no_app(self, api, function):
-        assert error_of(api.call(function, {})) == (400, "missingParameter", "No app supplied")
+    def test_of_an_event_without_an_app_finds_none(self, api, function):
+        event = {"requestContext": EVENTS[function]["requestContext"]}
+        assert error_of(api.call(function, event)) == (400, "missingParameter", "No app supplied")
 
     @pytest.mark.parametrize("body", ["", None], ids=["empty", "absent"])
     def test_of_set_without_a_body_finds_no_data(self, api, body):
@@ -563,6 +570,122 @@ class TestSecrecy:
         assert "hunter2" not in json.dumps(response)
 
 
+FORBIDDEN = (403, "forbidden", "The key may not do this in this app")
+OPERATIONS = {
+    "create_session": "create",
+    "get_session": "get",
+    "set_session": "set",
+    "kill_session": "kill",
+    "list_sessions_of_id": "soid",
+    "kill_sessions_of_id": "killsoid",
+    "list_sessions_of_app": "soapp",
+    "kill_sessions_of_app": "killall",
+    "count_active_users": "activity",
+}
+
+
+def called_by(function, authorizer, **parts):
+    event = request(function, **parts)
+    event["requestContext"] = {**event["requestContext"], "authorizer": authorizer}
+    return event
+
+
+def by_key(function, apps, allow, **parts):
+    return called_by(function, {"lambda": {"name": "web", "apps": apps, "allow": allow}}, **parts)
+
+
+class TestAccess:
+    @pytest.mark.parametrize(("function", "operation"), OPERATIONS.items())
+    def test_needs_a_key_that_allows_the_operation_in_the_app(self, api, function, operation):
+        others = ",".join(set(OPERATIONS.values()) - {operation})
+        for apps, allow in (("web-shop", operation), ("*", "*"), ("a-shop,web-shop", f"{others},{operation}")):
+            assert api.call(function, by_key(function, apps, allow))["statusCode"] == 200
+        api.store.reset_mock()
+        for apps, allow in (("web-shop", others), ("a-shop", "*"), ("web", "*"), ("", "*"), ("*", "")):
+            assert error_of(api.call(function, by_key(function, apps, allow))) == FORBIDDEN
+        assert api.store.mock_calls == []
+
+    @pytest.mark.parametrize("function", OPERATIONS)
+    @pytest.mark.parametrize(
+        "authorizer",
+        [
+            None,
+            {},
+            {"lambda": None},
+            {"lambda": {}},
+            {"lambda": {"name": "web", "apps": "*"}},
+            {"lambda": {"name": "web", "apps": ["*"], "allow": ["*"]}},
+            {"iam": {"userArn": "arn:aws:iam::123456789012:user/web"}},
+            {"jwt": {"claims": {"name": "web", "apps": "*", "allow": "*"}}},
+        ],
+        ids=repr,
+    )
+    def test_is_refused_where_no_authorizer_has_spoken(self, api, function, authorizer):
+        assert error_of(api.call(function, called_by(function, authorizer))) == FORBIDDEN
+        assert api.store.mock_calls == []
+
+    @pytest.mark.parametrize("function", OPERATIONS)
+    def test_is_refused_before_anything_is_judged(self, api, function):
+        assert error_of(api.call(function, {})) == FORBIDDEN
+
+    def test_is_judged_after_the_app_and_before_the_rest(self, api):
+        bad = {"path": {"token": "short"}}
+        assert error_of(api.call("get_session", by_key("get_session", "a-shop", "*", **bad))) == FORBIDDEN
+        bad["path"]["app"] = "a"
+        assert error_of(api.call("get_session", by_key("get_session", "a-shop", "*", **bad)))[0] == 400
+
+    def test_of_ping_is_open(self, api):
+        assert api.call("ping", called_by("ping", None))["body"] == "PONG"
+
+    def test_by_iam_needs_an_identity(self, api):
+        api.settings = Settings.from_environment({"REDIS_URL": "redis://localhost", "AUTH_MODE": "iam"})
+        identity = {"iam": {"userArn": "arn:aws:iam::123456789012:user/web"}}
+        assert api.call("get_session", called_by("get_session", identity))["statusCode"] == 200
+        for other in (
+            None,
+            {"iam": {}},
+            {"iam": {"userArn": None}},
+            EVENTS["get_session"]["requestContext"]["authorizer"],
+        ):
+            assert error_of(api.call("get_session", called_by("get_session", other))) == FORBIDDEN
+
+    def test_is_open_to_all_where_that_is_set(self, api):
+        api.settings = Settings.from_environment({"REDIS_URL": "redis://localhost", "AUTH_MODE": "none"})
+        assert api.call("get_session", called_by("get_session", None))["statusCode"] == 200
+
+
+class TestTrail:
+    @pytest.mark.parametrize("function", OPERATIONS)
+    def test_has_every_kill_of_many(self, api, output, function):
+        api.call(function)
+        kills = {"kill_sessions_of_id": "killsoid", "kill_sessions_of_app": "killall"}
+        assert output.trail == ([("web", kills[function], "web-shop", "done")] if function in kills else [])
+
+    def test_has_a_kill_of_many_that_failed(self, api, output):
+        api.fail("kill_sessions_of_app", StoreUnavailable("refused"))
+        api.call("kill_sessions_of_app")
+        assert output.trail == [("web", "killall", "web-shop", "storeUnavailable")]
+
+    @pytest.mark.parametrize(("function", "operation"), OPERATIONS.items())
+    def test_has_every_refusal(self, api, output, function, operation):
+        api.call(function, by_key(function, "a-shop", "*"))
+        api.call(function, called_by(function, None))
+        assert output.trail == [("web", operation, "web-shop", "forbidden"), ("", operation, "web-shop", "forbidden")]
+        for secret in filter(None, secrets_of(EVENTS[function])):
+            assert secret not in output.text
+
+    def test_has_the_request_ids(self, api, output):
+        api.call("kill_sessions_of_app")
+        [line] = [line for line in output.lines if line.get("message") == "Access"]
+        assert line["request_id"] == EVENTS["kill_sessions_of_app"]["requestContext"]["requestId"]
+        assert line["function_request_id"] == FUNCTION_REQUEST_ID
+
+    def test_does_not_repeat_what_is_no_apps_name(self, api, output):
+        api.call("kill_sessions_of_app", called_by("kill_sessions_of_app", None, path={"app": "Bearer hunter2"}))
+        assert output.trail == [("", "killall", "", "forbidden")]
+        assert "hunter2" not in output.text
+
+
 class TestMetrics:
     @pytest.mark.parametrize("function", REQUESTS)
     def test_count_what_was_done(self, api, output, function):
@@ -595,7 +718,8 @@ class TestMetrics:
     @pytest.mark.parametrize("function", ORDER)
     def test_count_nothing_for_bad_input(self, api, output, function):
         api.call(function, request(function, path={"app": "a"}))
-        assert output.text == ""
+        assert output.metrics == {}
+        assert output.logs == []
 
     def test_are_in_one_namespace_for_this_service(self, api, output):
         api.call("create_session")

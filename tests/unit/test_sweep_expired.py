@@ -12,6 +12,7 @@ from rest_sessions.errors import StoreUnavailable
 @pytest.fixture
 def handler(monkeypatch):
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
+    monkeypatch.setenv("API_KEYS", '{"keys": []}')
     runtime.open_store.cache_clear()
     yield load_handlers(read_template())["SweepExpired"]
     runtime.open_store.cache_clear()
