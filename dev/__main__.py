@@ -17,7 +17,7 @@ from dev.embedded_store import LOOPBACK, embedded_store
 from dev.gateway import Gateway, load_handlers, read_template
 from dev.key import new_entry
 from rest_sessions.access import EVERYTHING
-from rest_sessions.errors import ConfigurationError
+from rest_sessions.errors import ConfigurationError, StoreUnavailable
 
 DEFAULT_PORT = "3000"
 SWEEP_SECONDS = 300
@@ -73,7 +73,9 @@ def sweep_regularly(gateway: Gateway) -> None:
     """Stands in for the template's schedule."""
     while True:
         time.sleep(SWEEP_SECONDS)
-        gateway.local_lambda_runner.call("SweepExpired", {})
+        # The function has logged it; the next run may find the store back.
+        with contextlib.suppress(StoreUnavailable):
+            gateway.local_lambda_runner.call("SweepExpired", {})
 
 
 def end(_signal: int, _frame: object) -> None:
