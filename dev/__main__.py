@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 from samcli.local.docker.exceptions import ProcessSigTermException
 
@@ -20,17 +19,31 @@ from rest_sessions.access import EVERYTHING
 from rest_sessions.errors import ConfigurationError, StoreUnavailable
 
 DEFAULT_PORT = "3000"
+MAX_PORT = 65_535
 SWEEP_SECONDS = 300
+
+
+def chosen_port() -> int:
+    """PORT, when it is one and free; else the process ends."""
+    text = os.environ.get("PORT") or DEFAULT_PORT
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_PORT:
+        sys.exit(f"PORT must be a number from 1 to {MAX_PORT}")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, int(text)))
+        except OSError as error:
+            sys.exit(f"Port {text} is not free ({error.strerror}). Choose another: make dev PORT=3001")
+    return int(text)
 
 
 @contextlib.contextmanager
 def chosen_store() -> Iterator[str]:
     """What the store is; sets REDIS_URL when the environment does not."""
     if url := os.environ.get("REDIS_URL"):
-        parts = urlsplit(url)
-        yield f"{parts.scheme}://{parts.hostname}:{parts.port or 6379}" + (
-            ", a cluster" if os.environ.get("REDIS_CLUSTER") == "1" else ""
-        )
+        # Without the parts of a URL that may hold a password.
+        address = url.partition("?")[0].rpartition("@")[2].removeprefix("redis://")
+        yield address + (", a cluster" if os.environ.get("REDIS_CLUSTER") == "1" else "")
         return
     with embedded_store() as (url, name):
         os.environ["REDIS_URL"] = url
@@ -40,7 +53,10 @@ def chosen_store() -> Iterator[str]:
 
 def chosen_keys() -> str:
     """What callers need, and the environment for it: nothing, or with AUTH=1 a key of API_KEYS or of our own."""
-    if os.environ.get("AUTH") != "1":
+    auth = os.environ.get("AUTH", "")
+    if auth not in ("", "0", "1"):
+        sys.exit("AUTH must be 1, for keys, or 0")
+    if auth != "1":
         # The authorizer initialises like every function, but is not asked.
         os.environ |= {"AUTH_MODE": "none", "API_KEYS": '{"keys": []}'}
         return ""
@@ -87,13 +103,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGHUP, end)
     os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")
-    port = int(os.environ.get("PORT") or DEFAULT_PORT)
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError as error:
-            sys.exit(f"Port {port} is not free ({error.strerror}). Choose another: make dev PORT=3001")
+    port = chosen_port()
     with contextlib.suppress(KeyboardInterrupt, ProcessSigTermException), chosen_store() as store:
         header = chosen_keys()
         stacks = read_template()

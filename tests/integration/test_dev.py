@@ -81,10 +81,14 @@ def test_does_not_tell_the_password_of_the_store() -> None:
     ("environment", "message"),
     [
         ({"REDIS_URL": "localhost:6379"}, "REDIS_URL must be set, to redis://"),
+        ({"REDIS_URL": "redis://localhost:port"}, "REDIS_URL must be set, to redis://"),
         ({"NAMESPACE": "{x}"}, "NAMESPACE must be"),
         ({"MISSING_SESSION": "403"}, "MISSING_SESSION must be empty or 404"),
         ({"REDIS_URL": "redis://127.0.0.1:1", "REDIS_CLUSTER": "yes"}, "REDIS_CLUSTER must be 0 or 1"),
         ({"PORT": "taken"}, "is not free"),
+        ({"PORT": "http"}, "PORT must be a number from 1 to 65535"),
+        ({"PORT": "0"}, "PORT must be a number from 1 to 65535"),
+        ({"AUTH": "yes"}, "AUTH must be 1, for keys, or 0"),
     ],
 )
 def test_says_what_is_wrong_and_ends(environment: dict[str, str], message: str, path_without_servers: str) -> None:

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from .errors import ConfigurationError
 
-_REDIS_URL = re.compile(r"rediss?://.+")
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 
@@ -31,7 +31,7 @@ class Settings:
         Raises ConfigurationError for one that is missing or wrong.
         """
         redis_url = environment.get("REDIS_URL", "")
-        if not _REDIS_URL.fullmatch(redis_url):
+        if not _is_redis_url(redis_url):
             raise ConfigurationError("REDIS_URL must be set, to redis://… or, with TLS, rediss://…")
         namespace = environment.get("NAMESPACE", "") or "rs"
         if not _NAMESPACE.fullmatch(namespace):
@@ -43,6 +43,15 @@ class Settings:
             missing_session_is_error=_choice(environment, "MISSING_SESSION", "empty", "404") == "404",
             auth_mode=_choice(environment, "AUTH_MODE", "token", "iam", "none"),
         )
+
+
+def _is_redis_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # Reading the port is what checks it.
+        return url.startswith(("redis://", "rediss://")) and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _choice(environment: Mapping[str, str], name: str, *choices: str) -> str:
