@@ -127,6 +127,27 @@ def test_a_sweep_that_forgets_an_empty_app_beside_a_create(real_store, real_serv
         assert client.smembers(f"{namespace}:apps") == {APP.encode()}
 
 
+def test_a_create_of_an_unknown_script_beside_such_a_sweep(real_store, real_server, namespace, clock) -> None:
+    """The app is noted again after the script was sent by its text."""
+    real_store.create_session(APP, "peter", IP, ttl=10)
+    clock.now += 11
+    sweeping = SessionStore(Client(real_server.settings(namespace)), namespace, clock)
+    sweeping.ping()
+    with real_server.connect() as client:
+        client.script_flush()
+    send = real_store._client._pipeline
+
+    def sweep_before_the_second(commands):
+        if commands[0][0] == "EVAL":
+            assert sweeping.sweep_expired() == 1
+        return send(commands)
+
+    real_store._client._pipeline = sweep_before_the_second
+    real_store.create_session(APP, "paul", IP)
+    with real_server.connect() as client:
+        assert client.smembers(f"{namespace}:apps") == {APP.encode()}
+
+
 def test_many_threads_share_one_store(real_server, namespace, clock) -> None:
     store = SessionStore(Client(real_server.settings(namespace)), namespace, clock)
     tokens = together(*[repeat(10, lambda: store.create_session(APP, "peter", IP))] * 16)

@@ -99,6 +99,15 @@ class TestTime:
         clock.now += 13
         assert store.get_session(APP, token).idle == 10
 
+    def test_a_clock_that_is_behind_makes_no_user_less_active(self, store: SessionStore, clock: Clock) -> None:
+        other = store.create_session(APP, "peter", IP)
+        clock.now += 100
+        store.create_session(APP, "peter", IP)
+        clock.now -= 60
+        store.get_session(APP, other)
+        clock.now += 60
+        assert store.count_active_users(APP, 10) == 1
+
     def test_redis_drops_a_session_by_itself_only_after_its_deadline(self, store, server, namespace, clock) -> None:
         token = store.create_session(APP, "peter", IP, ttl=10)
         fixed = store.create_session(APP, "peter", IP, ttl=10, no_resave=True)

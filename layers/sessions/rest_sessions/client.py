@@ -76,8 +76,10 @@ class Client:
         replies = self._pipeline([_by_sha(command) for command in commands])
         unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown:
-            again = self._pipeline([_by_text(commands[i]) for i in unknown])
-            for i, reply in zip(unknown, again, strict=True):
+            # Plain commands that follow a script are sent to come after it, and so are sent again.
+            follow = [i for i in range(unknown[0], len(commands)) if not isinstance(commands[i], ScriptCall)]
+            again = sorted([*unknown, *follow])
+            for i, reply in zip(again, self._pipeline([_by_text(commands[i]) for i in again]), strict=True):
                 replies[i] = reply
         for reply in replies:
             if isinstance(reply, Exception):

@@ -161,6 +161,8 @@ class SessionStore:
         removed = 0
         [apps] = self._client.run(("SMEMBERS", self._keys.apps))
         for app in sorted(name.decode() for name in apps):
+            if not may_go_on():
+                break
             partitions = self._keys.partitions(app)
             while partitions and may_go_on():
                 now = self._now()
@@ -225,13 +227,16 @@ class SessionStore:
                 yield position, partition
             if known_to is None:
                 return
-            after = known_to
+            # The first batch was not enough, as where many expired and were not swept yet.
+            after, batch = known_to, _APP_INDEX_BATCH
 
     def _page(self, listed: Iterator[tuple[Position, Partition]], limit: int | None) -> Page:
         sessions: list[Session] = []
         size = 0
         last = None
-        while entries := list(islice(listed, _READ_BATCH if limit is None else min(limit + 1, _READ_BATCH))):
+        batch = min(limit + 1, _READ_BATCH) if limit else _READ_BATCH
+        while entries := list(islice(listed, batch)):
+            batch = _READ_BATCH
             for position, session in self._read(entries):
                 size += len(json.dumps(session.json))
                 if len(sessions) == limit or size > MAX_LISTING_BYTES:

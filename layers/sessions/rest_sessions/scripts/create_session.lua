@@ -29,7 +29,7 @@ if no_resave then
 end
 redis.call('EXPIRE', key, ttl + LINGER)
 redis.call('ZADD', ids, 0, id .. '\0' .. handle)
-redis.call('ZADD', users, now, id)
+redis.call('ZADD', users, 'GT', now, id)
 redis.call('ZADD', recent, now, handle)
 redis.call('ZADD', expiry, now + ttl, handle .. ':' .. id)
 return 1

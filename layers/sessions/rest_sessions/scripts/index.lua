@@ -14,7 +14,7 @@ local function use_session(key, handle, session, counter, now)
   -- Clocks of different servers differ by a little; the time of last use never runs backwards.
   now = math.max(now, session.used)
   redis.call('HSET', key, counter, session[counter] + 1, 'used', now)
-  redis.call('ZADD', users, now, session.id)
+  redis.call('ZADD', users, 'GT', now, session.id)
   redis.call('ZADD', recent, now, handle)
   if not session.ends then
     redis.call('ZADD', expiry, now + session.ttl, handle .. ':' .. session.id)
