@@ -11,6 +11,13 @@ from rest_sessions.errors import ConfigurationError
 KEY = "0123456789abcdef" * 2
 ENTRY = {"name": "web", "key": KEY, "apps": ["webapp"], "allow": ["create", "get"]}
 
+# No key, app or operation has it, and no message of ours.
+MARK = "§"
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(MARK, min_size=1),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from([*ENTRY, MARK]), inner),
+)
+
 
 def registry(*entries):
     return KeyRegistry.parse(json.dumps({"keys": list(entries)}))
@@ -92,14 +99,17 @@ class TestBrokenRegistry:
     @pytest.mark.parametrize(
         ("field", "value", "message"),
         [
-            *(("name", value, "name is not a text of 1 to 64 characters") for value in ("", "x" * 65, "a\nb", 1, None)),
+            *(
+                ("name", value, "name is not a text of 1 to 64 characters")
+                for value in ("", "x" * 65, "a\nb", "a\x85b", "\ud800", 1, None)
+            ),
             *(
                 ("key", value, "key is not a text of 32 to 512 visible ASCII characters")
                 for value in ("", KEY[:-1], "k" * 513, KEY + " ", KEY + "é", 1, None)
             ),
             *(
                 ("apps", value, 'apps is not "*" or a list of app names')
-                for value in ([], "webapp", ["ap"], ["a.pp"], [1], [""], None, {"webapp": 1}, ["web*"])
+                for value in ([], "webapp", ["ap"], ["a" * 21], ["a.pp"], [1], [""], None, {"webapp": 1}, ["web*"])
             ),
             *(
                 ("allow", value, f'allow is not "*" or a list of operations ({" ".join(OPERATIONS)})')
@@ -117,16 +127,19 @@ class TestBrokenRegistry:
         with pytest.raises(ConfigurationError, match=r"^keys\[1\] has the key of an earlier entry$"):
             registry(ENTRY, {**ENTRY, "name": "other", "allow": "*"})
 
-    @given(
-        st.recursive(
-            st.none() | st.integers() | st.text("qzQZ", min_size=4),
-            lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(list(ENTRY)), inner),
-        )
-    )
+    @given(ANY_JSON)
     def test_is_never_quoted(self, entry):
         with pytest.raises(ConfigurationError) as raised:
             registry(entry)
-        assert not any(character in str(raised.value) for character in "qzQZ")
+        assert MARK not in str(raised.value)
+
+    @pytest.mark.parametrize("field", ["key", "apps", "allow"])
+    @given(value=ANY_JSON)
+    def test_is_never_quoted_where_the_rest_is_right(self, field, value):
+        with pytest.raises(ConfigurationError) as raised:
+            registry({**ENTRY, "name": MARK, field: value})
+        assert str(raised.value).startswith(f"keys[0].{field} ")
+        assert MARK not in str(raised.value)
 
 
 class TestCaller:

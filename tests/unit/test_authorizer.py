@@ -82,6 +82,14 @@ def test_logs_a_refusal(caplog):
     told = str(vars(record))
     assert KEY not in told
     assert EVENT["pathParameters"]["token"] not in told
+    assert EVENT["rawPath"] not in told
+
+
+@pytest.mark.parametrize("route", ["$default", "GET /ping", ""])
+def test_logs_a_refusal_where_no_app_is_asked_for(caplog, route):
+    assert answer_to("Bearer x", routeKey=route, pathParameters=None) == {"isAuthorized": False}
+    [record] = caplog.records
+    assert (record.operation, record.app, record.outcome, record.route) == ("", "", "unknownKey", route)
 
 
 def test_logs_no_app_that_is_no_apps_name(caplog):

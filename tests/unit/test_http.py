@@ -661,10 +661,22 @@ class TestTrail:
         kills = {"kill_sessions_of_id": "killsoid", "kill_sessions_of_app": "killall"}
         assert output.trail == ([("web", kills[function], "web-shop", "done")] if function in kills else [])
 
-    def test_has_a_kill_of_many_that_failed(self, api, output):
-        api.fail("kill_sessions_of_app", StoreUnavailable("refused"))
-        api.call("kill_sessions_of_app")
-        assert output.trail == [("web", "killall", "web-shop", "storeUnavailable")]
+    @pytest.mark.parametrize(
+        ("error", "outcome"),
+        [(StoreUnavailable("refused"), "storeUnavailable"), (ValueError("hunter2"), "internalError")],
+        ids=["store", "ours"],
+    )
+    @pytest.mark.parametrize(
+        ("function", "operation"), [("kill_sessions_of_app", "killall"), ("kill_sessions_of_id", "killsoid")]
+    )
+    def test_has_a_kill_of_many_that_failed(self, api, output, function, operation, error, outcome):
+        api.fail(function, error)
+        api.call(function)
+        assert output.trail == [("web", operation, "web-shop", outcome)]
+
+    def test_has_a_kill_of_many_that_was_judged_wrong(self, api, output):
+        api.call("kill_sessions_of_app", request("kill_sessions_of_app", path={"app": "a"}))
+        assert output.trail == [("web", "killall", "", "invalidFormat")]
 
     @pytest.mark.parametrize(("function", "operation"), OPERATIONS.items())
     def test_has_every_refusal(self, api, output, function, operation):

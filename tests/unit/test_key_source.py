@@ -61,7 +61,7 @@ def test_reads_the_secret(source):
 def test_sees_a_change_after_a_minute(source, secrets, time):
     source.registry()
     secrets.put_secret_value(SecretId=SECRET, SecretString=document(OTHER_KEY))
-    time.pass_by(KEPT_SECONDS - 2)
+    time.pass_by(58)
     assert source.registry().find(KEY)
     time.pass_by(4)
     assert source.registry().find(KEY) is None
@@ -112,6 +112,39 @@ def test_a_fault_does_not_bring_back_what_was_replaced_by_a_broken_one(source, s
     secrets.delete_secret(SecretId=SECRET, ForceDeleteWithoutRecovery=True)
     time.pass_by(KEPT_SECONDS + 1)
     assert source.registry() is None
+
+
+def metrics(output):
+    return [
+        metric["Name"]
+        for line in output.splitlines()
+        if '"_aws"' in line
+        for directive in json.loads(line)["_aws"]["CloudWatchMetrics"]
+        for metric in directive["Metrics"]
+    ]
+
+
+def test_counts_when_it_is_broken_and_when_it_cannot_be_read(source, secrets, time, capsys):
+    secrets.put_secret_value(SecretId=SECRET, SecretString="not JSON")
+    source.registry()
+    assert metrics(capsys.readouterr().out) == ["KeyRegistryBroken"]
+    secrets.delete_secret(SecretId=SECRET, ForceDeleteWithoutRecovery=True)
+    time.pass_by(KEPT_SECONDS + 1)
+    source.registry()
+    assert metrics(capsys.readouterr().out) == ["KeyRegistryUnreadable"]
+
+
+def test_gives_up_before_api_gateway_does(secrets, monkeypatch):
+    configs = []
+    client = boto3.session.Session.client
+    monkeypatch.setattr(
+        boto3.session.Session,
+        "client",
+        lambda self, *args, config, **options: configs.append(config) or client(self, *args, config=config, **options),
+    )
+    KeySource.from_environment({"API_KEYS_SECRET": SECRET})
+    [config] = configs
+    assert (config.connect_timeout + config.read_timeout) * config.retries["total_max_attempts"] < 10
 
 
 def test_logs_hold_nothing_of_the_registry(source, secrets, time, caplog, capfd):

@@ -21,7 +21,7 @@ def test_url_alone_is_enough():
 
 
 def test_empty_settings_are_as_if_not_set():
-    assert settings(REDIS_CLUSTER="", NAMESPACE="", MISSING_SESSION="") == settings()
+    assert settings(REDIS_CLUSTER="", NAMESPACE="", MISSING_SESSION="", AUTH_MODE="") == settings()
 
 
 @pytest.mark.parametrize("url", ["redis://localhost:6379/0", "redis://localhost", URL])
@@ -42,6 +42,11 @@ def test_namespace_is_kept_as_it_is(namespace):
 @pytest.mark.parametrize(("text", "is_error"), [("empty", False), ("404", True)])
 def test_missing_session_is_a_choice(text, is_error):
     assert settings(MISSING_SESSION=text).missing_session_is_error is is_error
+
+
+@pytest.mark.parametrize("mode", ["token", "iam", "none"])
+def test_auth_mode_is_a_choice(mode):
+    assert settings(AUTH_MODE=mode).auth_mode == mode
 
 
 @pytest.mark.parametrize(
@@ -74,6 +79,9 @@ def test_url_that_is_missing_or_wrong_is_named_and_not_told(environment):
         pytest.param("NAMESPACE", "ab\n", id="namespace-newline"),
         pytest.param("MISSING_SESSION", "200", id="missing-session-200"),
         pytest.param("MISSING_SESSION", "Empty", id="missing-session-upper-case"),
+        pytest.param("AUTH_MODE", "off", id="auth-mode-off"),
+        pytest.param("AUTH_MODE", "None", id="auth-mode-upper-case"),
+        pytest.param("AUTH_MODE", "none ", id="auth-mode-space"),
     ],
 )
 def test_wrong_setting_is_named_and_the_url_is_not_told(name, value):

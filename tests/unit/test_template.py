@@ -14,8 +14,6 @@ CODE = {"CodeUri", "ContentUri"}
 MODES = {"token": "KeyAuthorizer", "iam": "AWS_IAM"}
 SECRET = {"Ref": "ApiKeys"}
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-
 
 class NoManagedPolicies:
     def load(self):

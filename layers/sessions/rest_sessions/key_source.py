@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from botocore.config import Config
 
 from .access import KeyRegistry
 from .errors import ConfigurationError
@@ -48,7 +50,9 @@ class KeySource:
             text = self._fetch()
         except GetParameterError as error:
             cause = error.__cause__ or error.__context__ or error
-            logger.error("The key registry cannot be read", extra={"reason": type(cause).__name__})
+            # AWS's code, such as AccessDeniedException, where AWS has answered at all.
+            code = getattr(cause, "response", {}).get("Error", {}).get("Code", type(cause).__name__)
+            logger.error("The key registry cannot be read", extra={"reason": code})
             count("KeyRegistryUnreadable")
             return self._registry
         if text != self._text:
@@ -67,10 +71,6 @@ class KeySource:
 
 
 def _secret_reader(name: str) -> Callable[[], str]:
-    # These bring in botocore, which only a function with a secret to read should load.
-    from aws_lambda_powertools.utilities.parameters import SecretsProvider  # noqa: PLC0415
-    from botocore.config import Config  # noqa: PLC0415
-
     provider = SecretsProvider(
         boto_config=Config(
             connect_timeout=_CONNECT_TIMEOUT_SECONDS,
