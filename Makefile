@@ -5,16 +5,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+LAYER := .aws-sam/build/SessionsLayer/python
 REQUIREMENTS := layers/sessions/requirements.txt requirements-dev.txt requirements-uv.txt
 
 export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/sessions
 export UV_CACHE_DIR := $(CURDIR)/$(VENV)/uv-cache
+# A function's folder is shipped as it is.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 export SAM_CLI_TELEMETRY := 0
 export __SAM_CLI_APP_DIR := $(CURDIR)/$(VENV)/sam-cli
 export AWS_DEFAULT_REGION ?= us-east-1
 
 .DEFAULT_GOAL := help
-.PHONY: help dev key test lint format lock clean
+.PHONY: help dev key test lint format lock clean build local e2e deploy smoke
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,8 +28,32 @@ dev: $(READY) ## serve the API on http://127.0.0.1:3000 (PORT=, REDIS_URL=, REDI
 key: $(READY) ## print a registry entry with a new key (NAME=web APPS=webapp ALLOW=create,get,set,kill)
 	@$(BIN)/python -m dev.key
 
+build: $(READY) ## build the stack for SAM and Lambda (RELEASE=1 fails without Python 3.13)
+	@$(BIN)/sam build $(if $(ENV),--config-env $(ENV)) $(if $(RELEASE),--no-cached)
+	@test -d $(LAYER)/rest_sessions/__pycache__ || { echo \
+		"No Python 3.13 was found to compile the layer: its modules will be compiled at each cold start, which" \
+		"makes that several times slower. Install it, or use: make build RELEASE=1, which fails without it."; \
+		test -z "$(RELEASE)"; }
+	@echo "Layer: $$(find $(LAYER) -type f -exec cat {} + | wc -c | awk '{ printf "%.1f", $$1 / 1000000 }') MB"
+
+local: build ## serve the built stack in Lambda's containers, beside Valkey in another (PORT=; needs Docker)
+	@$(BIN)/python -m dev.containers
+
 test: $(READY) ## run the tests (ARGS= for pytest)
 	$(BIN)/pytest $(ARGS)
+
+e2e: build ## run the end-to-end tests on the built stack, in containers (needs Docker)
+	$(BIN)/pytest tests/e2e $(ARGS)
+
+smoke: $(READY) ## run them on a deployed API: make smoke URL=https://… KEY=…
+	@$(if $(and $(URL),$(KEY)),,echo "Say which: make smoke URL=https://… KEY=…"; exit 2)
+	URL=$(URL) KEY=$(KEY) $(BIN)/pytest tests/e2e $(ARGS)
+
+deploy: ## build and deploy to AWS: make deploy ENV=dev (or staging, prod)
+	@$(if $(ENV),,echo "Say where to, as samconfig.toml names it: make deploy ENV=dev"; exit 2)
+	@$(MAKE) build RELEASE=1
+	@$(BIN)/python -m dev.revision
+	@$(BIN)/sam deploy --config-env $(ENV)
 
 lint: $(READY) ## check style, types and template
 	$(BIN)/ruff check

@@ -103,6 +103,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGHUP, end)
     os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")
+    os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "rest-sessions")
     port = chosen_port()
     with contextlib.suppress(KeyboardInterrupt, ProcessSigTermException), chosen_store() as store:
         header = chosen_keys()

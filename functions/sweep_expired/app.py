@@ -1,4 +1,4 @@
-"""On a schedule: removes the sessions that expired, of all apps."""
+"""On a schedule: removes the sessions that expired, of all apps, and counts the active users."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from rest_sessions.telemetry import count
 
 # What one batch and the end of the run may take at most.
 _RESERVE_MILLISECONDS = 10_000
+_ACTIVE_SECONDS = 300
 
 _store = open_store()
 
@@ -15,8 +16,10 @@ _store = open_store()
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     try:
         expired = _store.sweep_expired(lambda: context.get_remaining_time_in_millis() > _RESERVE_MILLISECONDS)
+        active = _store.count_active_users_of_all_apps(_ACTIVE_SECONDS)
     except StoreUnavailable as error:
         report_unavailable(error, function_request_id=context.aws_request_id)
         raise
     count("SessionsExpired", expired)
+    count("ActiveUsers", active)
     return {"expired": expired}

@@ -25,7 +25,7 @@ LUA = {path.stem: path.read_text(encoding="utf-8") for path in sorted((PACKAGE /
 # A module imports from the lines above its own only.
 LEVELS = [
     {"errors", "model", "tokens", "keys"},
-    {"settings", "validation", "scripts", "access"},
+    {"settings", "validation", "scripts", "access", "iam", "secret"},
     {"client"},
     {"store"},
     {"telemetry"},
@@ -35,7 +35,7 @@ LEVELS = [
 PACKAGES = {
     "client": {"redis"},
     "telemetry": {"aws_lambda_powertools"},
-    "key_source": {"aws_lambda_powertools", "botocore"},
+    "secret": {"aws_lambda_powertools", "botocore"},
 }
 OF_A_ROUTE = {"http", "store"}
 OF_A_FUNCTION = {"sweep_expired": {"errors", "runtime", "telemetry"}, "authorize": {"authorizer", "key_source"}}

@@ -8,7 +8,8 @@ import pytest
 from moto import mock_aws
 
 from rest_sessions.errors import ConfigurationError
-from rest_sessions.key_source import KEPT_SECONDS, KeySource
+from rest_sessions.key_source import KeySource
+from rest_sessions.secret import KEPT_SECONDS
 
 KEY = "0123456789abcdef" * 2
 OTHER_KEY = KEY[::-1]

@@ -17,7 +17,8 @@ EVERYTHING = "*"
 _SEPARATOR = ","
 
 _FIELDS = {"name", "key", "apps", "allow"}
-_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,64}")
+# Access logs are JSON that API Gateway makes by pasting.
+_NAME = re.compile(r'[^"\\\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,64}')
 _KEY = re.compile(r"[!-~]{32,512}")
 _APP = re.compile(r"\*|[A-Za-z0-9_-]{3,20}")
 _OPERATION = re.compile(rf"\*|{'|'.join(OPERATIONS)}")
@@ -95,7 +96,7 @@ class KeyRegistry:
 
 
 def _digest(key: str) -> bytes:
-    # Of one length whatever the key's, and all that is kept of it.
+    # Of one length whatever the key's.
     return hashlib.sha256(key.encode(errors="surrogatepass")).digest()
 
 
@@ -103,7 +104,7 @@ def _parse_entry(place: str, entry: Any) -> tuple[bytes, Caller]:
     if not isinstance(entry, dict) or entry.keys() != _FIELDS:
         raise ConfigurationError(f"{place} is not an object with just name, key, apps and allow")
     if not _is_match(_NAME, entry["name"]):
-        raise ConfigurationError(f"{place}.name is not a text of 1 to 64 characters")
+        raise ConfigurationError(f"{place}.name is not a text of 1 to 64 characters without \" and \\")
     if not _is_match(_KEY, entry["key"]):
         raise ConfigurationError(f"{place}.key is not a text of 32 to 512 visible ASCII characters")
     apps = _parse_list(f"{place}.apps", entry["apps"], _APP, "app names")

@@ -1,5 +1,6 @@
 """The connection to Redis or Valkey: one server or a cluster, with short timeouts and one retry."""
 
+import os
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.cluster import RedisCluster
+from redis.credentials import CredentialProvider
 from redis.exceptions import (
     ClusterError,
     ConnectionError,
@@ -21,6 +23,7 @@ from redis.exceptions import (
 from redis.retry import Retry
 
 from .errors import StoreUnavailable
+from .iam import TokenSigner
 from .scripts import ScriptCall
 from .settings import Settings
 
@@ -104,6 +107,7 @@ class Client:
                     "protocol": 2,
                     "driver_info": None,
                 }
+                options |= _sign_in(self._settings)
                 client = RedisCluster if self._settings.redis_cluster else Redis
                 self._redis = client.from_url(self._settings.redis_url, **options)
             return self._redis
@@ -113,6 +117,27 @@ class Client:
         with self._lock:
             if isinstance(self._redis, Redis):
                 self._redis.connection_pool.disconnect(inuse_connections=False)
+
+
+def _sign_in(settings: Settings) -> dict[str, Any]:
+    if settings.redis_iam_cache:
+        return {"credential_provider": _IamUser(settings.redis_user, settings.redis_iam_cache)}
+    parts = {"username": settings.redis_user, "password": settings.redis_password}
+    return {name: value for name, value in parts.items() if value}
+
+
+class _IamUser(CredentialProvider):
+    """Asked by redis-py at each new connection, so a token needs no renewal."""
+
+    def __init__(self, user: str, cache: str) -> None:
+        self._user = user
+        self._signer = TokenSigner(cache, user, os.environ)
+
+    def get_credentials(self) -> tuple[str, str]:
+        try:
+            return self._user, self._signer.sign()
+        except OSError as error:
+            raise ConnectionError(f"No AWS credentials: {error}") from error
 
 
 def _by_sha(command: Command) -> PlainCommand:

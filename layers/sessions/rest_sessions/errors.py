@@ -2,6 +2,7 @@
 
 RestSessionsError
 ├── ConfigurationError           the deployment lacks a setting, or has a wrong one
+├── RegistryUnreadable           the key registry cannot be read now
 └── ApiError                     has a status and a name: an answer to the client
     ├── BadRequest          400
     │   ├── MissingParameter     missingParameter
@@ -25,6 +26,14 @@ class RestSessionsError(Exception):
 
 class ConfigurationError(RestSessionsError):
     """A setting is missing or wrong. The message names it and says what to set; it never repeats the value."""
+
+
+class RegistryUnreadable(RestSessionsError):
+    """The key registry cannot be read now. `reason` is for the log: AWS's own code, or what kept it from answering."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class ApiError(RestSessionsError):

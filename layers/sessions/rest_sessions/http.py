@@ -173,6 +173,7 @@ def route(needs: str | None) -> Callable[[Operation], Handler]:
                 response = _respond_error(InternalError(ids["request_id"]))
                 details = {"error": type(error).__name__, "frames": frames(error.__traceback__)}
                 logger.error("Internal error", extra={**ids, **details})
+                count("InternalError")
             if needs in _AUDITED or outcome == Forbidden.name:
                 log_access(
                     outcome,

@@ -1,21 +1,10 @@
 """Where the key registry comes from: a Secrets Manager secret, or for local work the environment."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
-
-from aws_lambda_powertools.utilities.parameters import SecretsProvider
-from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
-from botocore.config import Config
 
 from .access import KeyRegistry
-from .errors import ConfigurationError
+from .errors import ConfigurationError, RegistryUnreadable
 from .telemetry import count, logger
-
-KEPT_SECONDS = 60
-
-# API Gateway waits 10 seconds for an authorizer.
-_CONNECT_TIMEOUT_SECONDS = 1
-_READ_TIMEOUT_SECONDS = 2
 
 
 class KeySource:
@@ -38,22 +27,25 @@ class KeySource:
             case ("", document):
                 return cls(lambda: document)
             case (secret, ""):
-                return cls(_secret_reader(secret))
+                # Where the registry is in the environment, as in SAM's containers, there need be no boto3.
+                from .secret import secret_reader  # noqa: PLC0415
+
+                return cls(secret_reader(secret))
         raise ConfigurationError("API_KEYS_SECRET and API_KEYS must not both be set")
 
     def registry(self) -> KeyRegistry | None:
         """The registry as it is now; None when it is broken, which lets nobody in.
 
-        While it cannot be read, it is what it was when it last could be.
+        While it cannot be read, it is what it was when it last could be. Raises RegistryUnreadable when it never could:
+        API Gateway would keep a refusal, but not an error, beyond the fault.
         """
         try:
             text = self._fetch()
-        except GetParameterError as error:
-            cause = error.__cause__ or error.__context__ or error
-            # AWS's code, such as AccessDeniedException, where AWS has answered at all.
-            code = getattr(cause, "response", {}).get("Error", {}).get("Code", type(cause).__name__)
-            logger.error("The key registry cannot be read", extra={"reason": code})
+        except RegistryUnreadable as error:
+            logger.error("The key registry cannot be read", extra={"reason": error.reason})
             count("KeyRegistryUnreadable")
+            if self._text is None:
+                raise
             return self._registry
         if text != self._text:
             self._text = text
@@ -68,19 +60,3 @@ class KeySource:
             logger.error("The key registry is broken and lets nobody in", extra={"reason": str(error)})
             count("KeyRegistryBroken")
             return None
-
-
-def _secret_reader(name: str) -> Callable[[], str]:
-    provider = SecretsProvider(
-        boto_config=Config(
-            connect_timeout=_CONNECT_TIMEOUT_SECONDS,
-            read_timeout=_READ_TIMEOUT_SECONDS,
-            retries={"total_max_attempts": 2},
-        )
-    )
-
-    def read() -> str:
-        value: Any = provider.get(name, max_age=KEPT_SECONDS)
-        return value if isinstance(value, str) else ""
-
-    return read

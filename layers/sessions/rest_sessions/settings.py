@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from .errors import ConfigurationError
 
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_IAM_CACHE = re.compile(r"(serverlesscache|replicationgroup):[a-z][a-z0-9-]{0,39}")
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,8 @@ class Settings:
     """`missing_session_is_error`: whether `get` and `set` of a missing session answer 404 instead of `{}`.
 
     `auth_mode`: who says who calls. `token` the Lambda authorizer, `iam` API Gateway, `none` nobody: all is open.
+    `redis_iam_cache`: `serverlesscache:NAME` or `replicationgroup:NAME`, as in the cache's ARN, when `redis_user`
+    authenticates by IAM. Empty parts of the sign-in are left to the URL.
     """
 
     # It may hold a password.
@@ -23,10 +26,13 @@ class Settings:
     namespace: str
     missing_session_is_error: bool
     auth_mode: str = "token"
+    redis_user: str = ""
+    redis_password: str = field(default="", repr=False)
+    redis_iam_cache: str = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """Settings from `REDIS_URL`, `REDIS_CLUSTER`, `NAMESPACE`, `MISSING_SESSION` and `AUTH_MODE`.
+        """Settings from the variables that are named as they are, in capitals; `MISSING_SESSION` is `empty` or `404`.
 
         Raises ConfigurationError for one that is missing or wrong.
         """
@@ -36,12 +42,25 @@ class Settings:
         namespace = environment.get("NAMESPACE", "") or "rs"
         if not _NAMESPACE.fullmatch(namespace):
             raise ConfigurationError("NAMESPACE must be 1 to 64 of A-Z a-z 0-9 _ . : -")
+        redis_user = environment.get("REDIS_USER", "")
+        redis_password = environment.get("REDIS_PASSWORD", "")
+        redis_iam_cache = environment.get("REDIS_IAM_CACHE", "")
+        if redis_iam_cache:
+            if not _IAM_CACHE.fullmatch(redis_iam_cache):
+                raise ConfigurationError("REDIS_IAM_CACHE must be serverlesscache:NAME or replicationgroup:NAME")
+            if not redis_user or redis_password:
+                raise ConfigurationError("REDIS_IAM_CACHE needs REDIS_USER, and no REDIS_PASSWORD")
+            if not redis_url.startswith("rediss://"):
+                raise ConfigurationError("REDIS_IAM_CACHE needs a REDIS_URL with TLS, rediss://…")
         return cls(
             redis_url=redis_url,
             redis_cluster=_choice(environment, "REDIS_CLUSTER", "0", "1") == "1",
             namespace=namespace,
             missing_session_is_error=_choice(environment, "MISSING_SESSION", "empty", "404") == "404",
             auth_mode=_choice(environment, "AUTH_MODE", "token", "iam", "none"),
+            redis_user=redis_user,
+            redis_password=redis_password,
+            redis_iam_cache=redis_iam_cache,
         )
 
 

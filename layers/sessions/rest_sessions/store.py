@@ -156,11 +156,14 @@ class SessionStore:
         commands = [("ZCOUNT", partition.users, since, "+inf") for partition in self._keys.partitions(app)]
         return sum(self._client.run(*commands))
 
+    def count_active_users_of_all_apps(self, dt: int) -> int:
+        """The sum of `count_active_users` of each app."""
+        return sum(self.count_active_users(app, dt) for app in self._apps())
+
     def sweep_expired(self, may_go_on: Callable[[], bool] = lambda: True) -> int:
         """How many expired sessions were removed, of all apps, in bounded batches while `may_go_on()`."""
         removed = 0
-        [apps] = self._client.run(("SMEMBERS", self._keys.apps))
-        for app in sorted(name.decode() for name in apps):
+        for app in self._apps():
             if not may_go_on():
                 break
             partitions = self._keys.partitions(app)
@@ -178,6 +181,10 @@ class SessionStore:
                 partitions = [partition for partition, members in batches if len(members) == _KILL_BATCH]
             self._forget_empty_app(app)
         return removed
+
+    def _apps(self) -> list[str]:
+        [names] = self._client.run(("SMEMBERS", self._keys.apps))
+        return sorted(name.decode() for name in names)
 
     def _forget_empty_app(self, app: str) -> None:
         sizes = [("ZCARD", partition.expiry) for partition in self._keys.partitions(app)]

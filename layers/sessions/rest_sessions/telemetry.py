@@ -8,15 +8,15 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from .validation import is_app
 
-_SERVICE = "rest-sessions"
 _NAMESPACE = "RestSessions"
 
-logger = Logger(service=_SERVICE)
+# The service, which tells stacks of one account apart, is Powertools' own setting: POWERTOOLS_SERVICE_NAME.
+logger = Logger()
 
 
 def count(metric: str, value: int = 1) -> None:
     """Adds `value` to a CloudWatch metric, by a line of embedded metric format in the log."""
-    metrics = EphemeralMetrics(namespace=_NAMESPACE, service=_SERVICE)
+    metrics = EphemeralMetrics(namespace=_NAMESPACE)
     metrics.add_metric(name=metric, unit=MetricUnit.Count, value=value)
     metrics.flush_metrics()
 

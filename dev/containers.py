@@ -1,0 +1,143 @@
+"""`make local`: the built stack in Lambda's containers by `sam local start-api`, beside Valkey in another."""
+
+import contextlib
+import json
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from dev.__main__ import chosen_port
+from dev.embedded_store import LOOPBACK
+from dev.key import new_entry
+from rest_sessions.access import EVERYTHING
+
+ROOT = Path(__file__).resolve().parent.parent
+SAM = Path(sys.executable).parent / "sam"
+# As compose.yaml and samconfig.toml name them.
+NETWORK = "rest-sessions"
+VALKEY_IMAGE = "valkey/valkey:8"
+VALKEY_HOST = "valkey"
+
+_START_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What `sam local` needs beside the built template, and the key that the authorizer then knows."""
+
+    network: str
+    env_vars: Path
+    key: str
+
+    def options(self) -> list[str]:
+        config = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
+        overrides = config["default"]["local_start_api"]["parameters"]["parameter_overrides"]
+        # Containers of this machine's own processor are faster; given last, it wins.
+        processor = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
+        return [
+            *("--docker-network", self.network),
+            *("--env-vars", str(self.env_vars)),
+            *("--parameter-overrides", *overrides, f"Architecture={processor}"),
+        ]
+
+
+@contextlib.contextmanager
+def stack(network: str) -> Iterator[Stack]:
+    """A Docker network with Valkey in it, and a key; both end with this."""
+    require_docker()
+    entry = new_entry("local", [EVERYTHING], [EVERYTHING])
+    with tempfile.TemporaryDirectory() as folder, _network(network), _valkey(network):
+        env_vars = Path(folder) / "env-vars.json"
+        registry = json.dumps({"keys": [entry]})
+        env_vars.write_text(json.dumps({"Authorize": {"API_KEYS": registry, "API_KEYS_SECRET": ""}}), encoding="utf-8")
+        yield Stack(network, env_vars, entry["key"])
+
+
+@contextlib.contextmanager
+def start_api(stack: Stack, port: int, output: IO[str] | None = None) -> Iterator[str]:
+    """The address of `sam local start-api`, once it is there; it ends with this."""
+    # A group of its own, so that Ctrl-C reaches it when we have it end and not before.
+    process = subprocess.Popen(
+        [SAM, "local", "start-api", "--port", str(port), "--warm-containers", "LAZY", *stack.options()],
+        cwd=ROOT,
+        stdout=output,
+        stderr=subprocess.STDOUT if output else None,
+        start_new_session=True,
+    )
+    try:
+        give_up = time.monotonic() + _START_SECONDS
+        while not _answers(port):
+            if process.poll() is not None or time.monotonic() > give_up:
+                sys.exit("sam local start-api did not start")
+            time.sleep(0.2)
+        yield f"http://{LOOPBACK}:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def require_docker() -> None:
+    if shutil.which("docker") is None or _docker("info", check=False).returncode:
+        sys.exit("A running Docker engine is needed. Without one: make dev")
+
+
+@contextlib.contextmanager
+def _network(name: str) -> Iterator[None]:
+    known = _docker("network", "inspect", name, check=False).returncode == 0
+    if not known:
+        _docker("network", "create", name)
+    try:
+        yield
+    finally:
+        if not known:
+            _docker("network", "rm", name)
+
+
+@contextlib.contextmanager
+def _valkey(network: str) -> Iterator[None]:
+    options = ("--detach", "--rm", "--network", network, "--network-alias", VALKEY_HOST)
+    container = _docker("run", *options, VALKEY_IMAGE).stdout.strip()
+    try:
+        yield
+    finally:
+        _docker("stop", "--time", "1", container)
+
+
+def _docker(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    result = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)  # noqa: S607
+    if check and result.returncode:
+        sys.exit(f"docker {arguments[0]} failed: {result.stderr.strip()}")
+    return result
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1):
+        return True
+    return False
+
+
+def main() -> None:
+    port = chosen_port()
+    with contextlib.suppress(KeyboardInterrupt), stack(NETWORK) as local, start_api(local, port) as address:
+        print(
+            f"\nREST Sessions runs in Lambda's containers on {address}, beside Valkey\n"
+            f"Try:   curl -H 'Authorization: Bearer {local.key}' "
+            f"-X PUT '{address}/webapp/create/user123?ip=192.168.99.22'\n"
+            "Ctrl-C ends it.",
+            flush=True,
+        )
+        while True:
+            time.sleep(3600)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""The `Revision` of a deployment: a digest of all that it consists of, for samconfig.toml to pass on."""
+
+import hashlib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+REVISION = ROOT / ".aws-sam" / "revision.yaml"
+PARTS = (".aws-sam/build", "functions", "template.yaml", "samconfig.toml")
+
+
+def revision() -> str:
+    """Changes with the built template and layer, the functions, and the parameters in samconfig.toml."""
+    digest = hashlib.sha256()
+    for part in PARTS:
+        path = ROOT / part
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                digest.update(f"{file.relative_to(ROOT)}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+if __name__ == "__main__":
+    REVISION.write_text(f"Revision: {revision()}\n", encoding="utf-8")

@@ -1,0 +1,66 @@
+"""The API as its clients meet it: at URL with KEY, or without these the built stack, in containers."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from dev.containers import Stack, stack, start_api
+from dev.embedded_store import free_port
+
+URL = os.environ.get("URL", "")
+KEY = os.environ.get("KEY", "")
+
+# A container for a first request to a function takes a while.
+SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Api:
+    url: str
+    key: str
+
+    def client(self, authorization: str | None) -> httpx.Client:
+        headers = {} if authorization is None else {"Authorization": authorization}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=SECONDS)
+
+
+@pytest.fixture(scope="session")
+def local() -> Iterator[Stack]:
+    """What `sam local` needs; only where no deployed API is tested."""
+    if URL:
+        pytest.skip("these run in containers, not at an address")
+    with stack(f"rest-sessions-e2e-{os.getpid()}") as local:
+        yield local
+
+
+@pytest.fixture(scope="session")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("e2e") / "start-api.log"
+
+
+@pytest.fixture(scope="session")
+def api(request: pytest.FixtureRequest, log: Path) -> Iterator[Api]:
+    if URL:
+        yield Api(URL, KEY)
+        return
+    local = request.getfixturevalue("local")
+    with log.open("w", encoding="utf-8") as output, start_api(local, free_port(), output) as url:
+        yield Api(url, local.key)
+
+
+@pytest.fixture(scope="session")
+def http(api: Api) -> Iterator[httpx.Client]:
+    with api.client(f"Bearer {api.key}") as client:
+        yield client
+
+
+@pytest.fixture
+def app(http: httpx.Client) -> Iterator[str]:
+    """An app that nobody else uses; nothing of it stays."""
+    name = f"e2e-{os.urandom(6).hex()}"
+    yield name
+    assert http.delete(f"/{name}/killall").status_code == 200

@@ -1,0 +1,67 @@
+"""Each sample event through `sam local invoke`, as the README shows it."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dev.containers import SAM, Stack
+
+ROOT = Path(__file__).parents[2]
+EVENTS = sorted(path.stem for path in (ROOT / "events").glob("*.json"))
+
+# What the functions answer to their event on an empty store, where that is not a token.
+BODIES = {
+    "get_session": {},
+    "set_session": {},
+    "kill_session": {"kill": 0},
+    "list_sessions_of_id": {"sessions": []},
+    "kill_sessions_of_id": {"kill": 0},
+    "list_sessions_of_app": {"sessions": []},
+    "kill_sessions_of_app": {"kill": 0},
+    "count_active_users": {"activity": 0},
+}
+
+
+def invoke(local: Stack, name: str) -> dict:
+    function = "".join(word.capitalize() for word in name.split("_"))
+    command = [SAM, "local", "invoke", function, "--event", f"events/{name}.json", *local.options()]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+@pytest.fixture(scope="module")
+def empty(local: Stack) -> Stack:
+    """The store as it is before the other tests of these containers, or after them, with nothing of these apps."""
+    invoke(local, "kill_sessions_of_app")
+    return local
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_of_a_route(empty, name) -> None:
+    answer = invoke(empty, name)
+    assert answer["statusCode"] == 200, answer
+    assert json.loads(answer["body"]) == BODIES[name]
+
+
+def test_of_ping(local) -> None:
+    assert invoke(local, "ping")["body"] == "PONG"
+
+
+def test_of_create(local) -> None:
+    assert len(json.loads(invoke(local, "create_session")["body"])["token"]) == 64
+
+
+def test_of_the_sweep(local) -> None:
+    assert invoke(local, "sweep_expired") == {"expired": 0}
+
+
+def test_of_the_authorizer(local) -> None:
+    # The sample's key is not in the registry.
+    assert invoke(local, "authorize") == {"isAuthorized": False}
+
+
+def test_every_event_has_its_test() -> None:
+    assert set(EVENTS) == {*BODIES, "ping", "create_session", "sweep_expired", "authorize"}
