@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+CHECKOV := $(VENV)/checkov
 LAYER := .aws-sam/build/SessionsLayer/python
 REQUIREMENTS := layers/sessions/requirements.txt requirements-dev.txt requirements-uv.txt
 
@@ -14,7 +15,7 @@ export UV_CACHE_DIR := $(CURDIR)/$(VENV)/uv-cache
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 export SAM_CLI_TELEMETRY := 0
 export __SAM_CLI_APP_DIR := $(CURDIR)/$(VENV)/sam-cli
-export AWS_DEFAULT_REGION ?= us-east-1
+export AWS_DEFAULT_REGION ?= $(or $(AWS_REGION),us-east-1)
 
 .DEFAULT_GOAL := help
 .PHONY: help dev key test lint format lock clean build local e2e deploy smoke
@@ -47,7 +48,7 @@ e2e: build ## run the end-to-end tests on the built stack, in containers (needs 
 
 smoke: $(READY) ## run them on a deployed API: make smoke URL=https://… KEY=…
 	@$(if $(and $(URL),$(KEY)),,echo "Say which: make smoke URL=https://… KEY=…"; exit 2)
-	URL=$(URL) KEY=$(KEY) $(BIN)/pytest tests/e2e $(ARGS)
+	@$(BIN)/pytest tests/e2e $(ARGS)
 
 deploy: ## build and deploy to AWS: make deploy ENV=dev (or staging, prod)
 	@$(if $(ENV),,echo "Say where to, as samconfig.toml names it: make deploy ENV=dev"; exit 2)
@@ -55,12 +56,13 @@ deploy: ## build and deploy to AWS: make deploy ENV=dev (or staging, prod)
 	@$(BIN)/python -m dev.revision
 	@$(BIN)/sam deploy --config-env $(ENV)
 
-lint: $(READY) ## check style, types and template
+lint: $(READY) $(CHECKOV) ## check style, types and template
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml
 	$(BIN)/sam validate --lint
+	$(CHECKOV)/bin/checkov --file template.yaml --framework cloudformation --skip-download --compact --quiet
 
 format: $(READY) ## format the code
 	$(BIN)/ruff check --fix
@@ -71,6 +73,8 @@ lock: $(READY) ## pin the packages of the *.in files anew
 		-o layers/sessions/requirements.txt layers/sessions/requirements.in
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		-o requirements-dev.txt requirements-dev.in
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+		-o requirements-checkov.txt requirements-checkov.in
 	grep -A 100 '^uv==' requirements-dev.txt | awk 'NR > 1 && /^[a-z]/ { exit } !/# via/' > requirements-uv.txt
 
 clean: ## remove all that these tasks made
@@ -83,4 +87,9 @@ $(READY): $(REQUIREMENTS)
 		$(BIN)/python -m pip install -q --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-uv.txt; }
 	@$(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements-dev.txt
 	@mkdir -p $(VENV)/sam-cli
+	@touch $@
+
+$(CHECKOV): $(READY) requirements-checkov.txt
+	@$(BIN)/uv venv -q --clear --python $(BIN)/python $@
+	@$(BIN)/uv pip sync -q --python $@/bin/python --require-hashes requirements-checkov.txt
 	@touch $@

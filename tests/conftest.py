@@ -15,6 +15,9 @@ from rest_sessions.client import Client
 from rest_sessions.store import SessionStore
 from tests.servers import BINARIES, CLUSTER, FAKEREDIS, NAMED, REAL, Server, Servers
 
+# Powertools reads it when it is imported, which only the tests' modules do.
+os.environ["POWERTOOLS_SERVICE_NAME"] = "rest-sessions"
+
 
 def pytest_report_header() -> str:
     """Which servers the tests run on; what is missing is said here once, not at each skipped test."""

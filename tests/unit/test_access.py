@@ -100,8 +100,8 @@ class TestBrokenRegistry:
         ("field", "value", "message"),
         [
             *(
-                ("name", value, "name is not a text of 1 to 64 characters")
-                for value in ("", "x" * 65, "a\nb", "a\x85b", "\ud800", 1, None)
+                ("name", value, "name is not a text of 1 to 64 characters without quotes and backslashes")
+                for value in ("", "x" * 65, "a\nb", 'a"b', "a\\b", "a\x85b", "\ud800", 1, None)
             ),
             *(
                 ("key", value, "key is not a text of 32 to 512 visible ASCII characters")

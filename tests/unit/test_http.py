@@ -45,6 +45,7 @@ RESULTS = {
     "count_active_users": 4,
     "ping": "PONG",
     "sweep_expired": 9,
+    "count_active_users_of_all_apps": 5,
 }
 ANSWERS = {
     "create_session": f'{{"token":"{TOKEN}"}}',
@@ -502,7 +503,7 @@ class TestFailure:
             f"Internal error; the log has it under the request id {request_id}",
         )
         assert response["headers"] == HEADERS
-        assert output.metrics == {}
+        assert output.metrics == {"InternalError": 1}
 
     def test_of_ours_is_logged_with_its_place(self, api, output):
         api.fail("get_session", ValueError("hunter2"))
@@ -723,9 +724,9 @@ class TestMetrics:
         api.call("get_session")
         assert output.metrics == {"SessionsMissing": 1}
 
-    def test_count_what_the_sweep_removed(self, api, output):
+    def test_count_what_the_sweep_removed_and_left(self, api, output):
         api.call("sweep_expired")
-        assert output.metrics == {"SessionsExpired": 9}
+        assert output.metrics == {"SessionsExpired": 9, "ActiveUsers": 5}
 
     @pytest.mark.parametrize("function", ORDER)
     def test_count_nothing_for_bad_input(self, api, output, function):

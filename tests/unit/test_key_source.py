@@ -7,7 +7,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from rest_sessions.errors import ConfigurationError
+from rest_sessions.errors import ConfigurationError, RegistryUnreadable
 from rest_sessions.key_source import KeySource
 from rest_sessions.secret import KEPT_SECONDS
 
@@ -71,7 +71,8 @@ def test_sees_a_change_after_a_minute(source, secrets, time):
 
 def test_lets_nobody_in_before_it_could_be_read(secrets, caplog):
     source = KeySource.from_environment({"API_KEYS_SECRET": SECRET})
-    assert source.registry() is None
+    with pytest.raises(RegistryUnreadable):
+        source.registry()
     [record] = caplog.records
     assert record.getMessage() == "The key registry cannot be read"
     assert record.reason == "ResourceNotFoundException"

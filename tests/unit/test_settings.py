@@ -89,3 +89,40 @@ def test_wrong_setting_is_named_and_the_url_is_not_told(name, value):
     assert message.startswith(f"{name} must be ")
     assert "s3cret" not in message
     assert "example.com" not in message
+
+
+def test_sign_in_is_left_to_the_url():
+    found = settings()
+    assert (found.redis_user, found.redis_password, found.redis_iam_cache) == ("", "", "")
+
+
+def test_sign_in_is_kept_as_it_is_and_the_password_not_shown():
+    found = settings(REDIS_USER="app", REDIS_PASSWORD="p@ss/word")
+    assert (found.redis_user, found.redis_password) == ("app", "p@ss/word")
+    assert "p@ss" not in repr(found)
+
+
+@pytest.mark.parametrize("cache", ["serverlesscache:a", "replicationgroup:sessions-2"])
+def test_iam_cache_is_kept_as_it_is(cache):
+    assert settings(REDIS_USER="app", REDIS_IAM_CACHE=cache).redis_iam_cache == cache
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        pytest.param({"REDIS_IAM_CACHE": "serverlesscache:a"}, id="no-user"),
+        pytest.param(
+            {"REDIS_IAM_CACHE": "serverlesscache:a", "REDIS_USER": "u", "REDIS_PASSWORD": "s3cret"}, id="both"
+        ),
+        pytest.param({"REDIS_IAM_CACHE": "sessions", "REDIS_USER": "u"}, id="no-kind"),
+        pytest.param({"REDIS_IAM_CACHE": "cluster:sessions", "REDIS_USER": "u"}, id="another-kind"),
+        pytest.param({"REDIS_IAM_CACHE": "serverlesscache:Big", "REDIS_USER": "u"}, id="capitals"),
+        pytest.param(
+            {"REDIS_IAM_CACHE": "serverlesscache:a", "REDIS_USER": "u", "REDIS_URL": "redis://a"}, id="without-tls"
+        ),
+    ],
+)
+def test_iam_cache_that_cannot_work_is_named(environment):
+    message = refusal({"REDIS_URL": URL, **environment})
+    assert "REDIS_IAM_CACHE" in message
+    assert "s3cret" not in message

@@ -20,14 +20,17 @@ def handler(monkeypatch):
 
 def test_counts_what_it_removed(handler, monkeypatch, capfd):
     monkeypatch.setattr(runtime.open_store(), "sweep_expired", lambda may_go_on: 3 if may_go_on() else 0)
+    monkeypatch.setattr(runtime.open_store(), "count_active_users_of_all_apps", lambda dt: dt)
     capfd.readouterr()
     assert handler({}, Context()) == {"expired": 3}
-    [line] = capfd.readouterr().out.splitlines()
-    assert json.loads(line)["SessionsExpired"] == [3.0]
+    expired, active = (json.loads(line) for line in capfd.readouterr().out.splitlines())
+    assert expired["SessionsExpired"] == [3.0]
+    assert active["ActiveUsers"] == [300.0]
 
 
 def test_stops_in_time(handler, monkeypatch):
     monkeypatch.setattr(runtime.open_store(), "sweep_expired", lambda may_go_on: may_go_on())
+    monkeypatch.setattr(runtime.open_store(), "count_active_users_of_all_apps", lambda dt: 0)
     context = Context()
     assert handler({}, context) == {"expired": True}
     monkeypatch.setattr(context, "get_remaining_time_in_millis", lambda: 9_000)

@@ -1,18 +1,48 @@
-"""What a deployment gets: the template after AWS's transforms, in each mode of access."""
+"""What a deployment gets: the template after AWS's transforms, for each way to deploy it."""
 
+import json
+import re
+import tomllib
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
-from samcli.lib.cfn_language_extensions.sam_integration import expand_language_extensions
 from samcli.yamlhelper import yaml_parse
 from samtranslator.translator.transform import transform
 
+from dev import containers, revision
 from rest_sessions.access import Caller, KeyRegistry
 
 ROOT = Path(__file__).parents[2]
-CODE = {"CodeUri", "ContentUri"}
-MODES = {"token": "KeyAuthorizer", "iam": "AWS_IAM"}
+CODE = {"CodeUri": "functions", "ContentUri": "layers"}
+AUTHORIZERS = {"token": "KeyAuthorizer", "iam": "AWS_IAM"}
 SECRET = {"Ref": "ApiKeys"}
+NO_VALUE = {"Ref": "AWS::NoValue"}
+INTERFACE_ACTIONS = {
+    "ec2:CreateNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:DeleteNetworkInterface",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+}
+KEY_ARN = "arn:aws:kms:us-east-1:123456789012:key/example"
+TOPIC_ARN = "arn:aws:sns:us-east-1:123456789012:example"
+
+OWN = {}
+OWN_CACHE_IN_GIVEN_SUBNETS = {"SubnetIds": "subnet-a,subnet-b", "SecurityGroupId": "sg-functions"}
+GIVEN_CACHE = {"RedisEndpoint": "cache.example:6380", "RedisCluster": "true"}
+GIVEN_CACHE_IN_VPC = {**GIVEN_CACHE, **OWN_CACHE_IN_GIVEN_SUBNETS, "RedisSecurityGroupId": "sg-cache"}
+GIVEN_CACHE_BY_IAM = {**GIVEN_CACHE_IN_VPC, "RedisUser": "app", "RedisIamCache": "replicationgroup:sessions"}
+DEPLOYMENTS = {
+    "own": OWN,
+    "own-iam-callers": {"AuthMode": "iam"},
+    "own-cache-in-given-subnets": OWN_CACHE_IN_GIVEN_SUBNETS,
+    "given-cache": GIVEN_CACHE,
+    "given-cache-in-vpc": GIVEN_CACHE_IN_VPC,
+    "given-cache-by-iam": GIVEN_CACHE_BY_IAM,
+    "all-options": {"KmsKeyArn": KEY_ARN, "AlarmTopicArn": TOPIC_ARN, "SnapStart": "true", "ReservedConcurrency": "5"},
+}
 
 
 class NoManagedPolicies:
@@ -24,20 +54,61 @@ def read():
     return yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
 
 
-def translate(**parameters):
-    template = read()
-    for resource in template["Resources"].values():
+def translate(template=None, **given):
+    """The resources that CloudFormation would make, with all that parameters decide decided."""
+    template = template or read()
+    for name, resource in template["Resources"].items():
         # As `sam package` leaves it.
-        for part in CODE & resource.get("Properties", {}).keys():
-            resource["Properties"][part] = "s3://bucket/key"
-    parameters = {"RedisUrl": "rediss://cache.example:6379", "AWS::Region": "us-east-1", **parameters}
-    expanded = expand_language_extensions(template, parameter_values=parameters, enabled=True)
-    return transform(expanded.expanded_template, parameters, NoManagedPolicies())
+        for part in CODE.keys() & resource.get("Properties", {}).keys():
+            resource["Properties"].setdefault(part, "")
+            resource["Properties"][part] = f"s3://bucket/{name}-{resource['Properties'][part].replace('/', '-')}"
+    values = {name: str(parameter.get("Default", "")) for name, parameter in template["Parameters"].items()}
+    assert given.keys() <= values.keys()
+    values |= given
+    # AWS::LanguageExtensions does this much here.
+    auth = template["Resources"]["Api"]["Properties"]["Auth"]
+    mapping, parameter, member = auth["DefaultAuthorizer"]["Fn::FindInMap"]
+    auth["DefaultAuthorizer"] = template["Mappings"][mapping][values[parameter["Ref"]]][member]
+    del template["Transform"]
+    translated = transform(template, {**values, "AWS::Region": "us-east-1"}, NoManagedPolicies())
+    return Decided(translated, values).resources()
 
 
-@pytest.fixture(scope="module", params=MODES)
-def mode(request):
-    return request.param
+class Decided:
+    def __init__(self, template, values):
+        self._template = template
+        self._values = values
+
+    def resources(self):
+        return {
+            name: self._value(resource)
+            for name, resource in self._template["Resources"].items()
+            if "Condition" not in resource or self._condition({"Condition": resource["Condition"]})
+        }
+
+    def _condition(self, condition):
+        [(function, operands)] = condition.items()
+        if function == "Condition":
+            return self._condition(self._template["Conditions"][operands])
+        if function == "Fn::Equals":
+            left, right = (self._values[o["Ref"]] if isinstance(o, dict) else o for o in operands)
+            return left == right
+        return {"Fn::Not": lambda x: not x[0], "Fn::And": all, "Fn::Or": any}[function](
+            [self._condition(operand) for operand in operands]
+        )
+
+    def _value(self, value):
+        if isinstance(value, list):
+            return [item for item in map(self._value, value) if item != NO_VALUE]
+        if not isinstance(value, dict):
+            return value
+        if value.keys() == {"Fn::If"}:
+            condition, yes, no = value["Fn::If"]
+            return self._value(yes if self._condition({"Condition": condition}) else no)
+        if value.keys() == {"Ref"} and value["Ref"] in self._values:
+            return self._values[value["Ref"]]
+        decided = {name: self._value(part) for name, part in value.items()}
+        return {name: part for name, part in decided.items() if part != NO_VALUE}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -48,88 +119,124 @@ def region():
         yield
 
 
+@pytest.fixture(scope="module", params=DEPLOYMENTS)
+def parameters(request):
+    return DEPLOYMENTS[request.param]
+
+
 @pytest.fixture(scope="module")
-def translated(mode):
-    return translate(AuthMode=mode)
+def resources(parameters):
+    return translate(**parameters)
 
 
-def operations(translated):
+def of_type(resources, type):
+    return {name: resource["Properties"] for name, resource in resources.items() if resource["Type"] == type}
+
+
+def functions(resources):
+    return of_type(resources, "AWS::Lambda::Function")
+
+
+def document(resources):
+    return resources["Api"]["Properties"]["Body"]
+
+
+def operations(resources):
     """Each route's method, path and operation in the API's OpenAPI document."""
-    for path, methods in translated["Resources"]["Api"]["Properties"]["Body"]["paths"].items():
+    for path, methods in document(resources)["paths"].items():
         for method, operation in methods.items():
             yield f"{method.upper()} {path}", operation
 
 
-def of_type(translated, type):
-    return {name: resource for name, resource in translated["Resources"].items() if resource["Type"] == type}
-
-
 def statements(role):
-    for policy in role["Properties"].get("Policies", []):
+    for policy in role.get("Policies", []):
         yield from policy["PolicyDocument"]["Statement"]
 
 
-class TestAuthorizer:
-    def test_is_on_every_route_but_ping(self, translated, mode):
-        security = {route: operation["security"] for route, operation in operations(translated)}
+def actions(statement):
+    return {statement["Action"]} if isinstance(statement["Action"], str) else set(statement["Action"])
+
+
+class TestRoute:
+    def test_has_its_function_by_its_alias(self, resources):
+        uris = {
+            route: operation["x-amazon-apigateway-integration"]["uri"] for route, operation in operations(resources)
+        }
+        called = {re.search(r"functions/\$\{(\w+)}/invocations", uri["Fn::Sub"])[1] for uri in uris.values()}
+        assert len(uris) == len(called) == 10
+        aliases = of_type(resources, "AWS::Lambda::Alias")
+        assert called == aliases.keys() - {"AuthorizeAliaslive", "SweepExpiredAliaslive"}
+
+    def test_may_call_its_function_by_its_alias_alone(self, resources):
+        allowed = [
+            permission["FunctionName"]["Ref"]
+            for permission in of_type(resources, "AWS::Lambda::Permission").values()
+            if permission["Principal"] == "apigateway.amazonaws.com"
+        ]
+        aliases = of_type(resources, "AWS::Lambda::Alias")
+        assert sorted(allowed) == sorted(aliases.keys() - {"SweepExpiredAliaslive"})
+
+    def test_has_its_authorizer_unless_it_is_ping(self, resources, parameters):
+        security = {route: operation["security"] for route, operation in operations(resources)}
         assert len(security) == 10
         assert security.pop("GET /ping") == [{"NONE": []}]
-        assert set(map(str, security.values())) == {str([{MODES[mode]: []}])}
+        authorizer = AUTHORIZERS[parameters.get("AuthMode", "token")]
+        assert set(map(str, security.values())) == {str([{authorizer: []}])}
 
-    def test_is_asked_by_the_key_and_answers_simply(self, translated):
-        scheme = translated["Resources"]["Api"]["Properties"]["Body"]["components"]["securitySchemes"]["KeyAuthorizer"]
+    def test_is_throttled(self):
+        settings = translate(ThrottleRate="7", ThrottleBurst="9")["ApiApiGatewayDefaultStage"]["Properties"]
+        assert settings["DefaultRouteSettings"] == {"ThrottlingRateLimit": "7", "ThrottlingBurstLimit": "9"}
+
+
+class TestAuthorizer:
+    def test_is_asked_by_the_key_and_answers_simply(self, resources):
+        scheme = document(resources)["components"]["securitySchemes"]["KeyAuthorizer"]
         authorizer = scheme["x-amazon-apigateway-authorizer"]
         assert authorizer["type"] == "request"
         assert authorizer["authorizerPayloadFormatVersion"] == "2.0"
         assert authorizer["enableSimpleResponses"] is True
         assert authorizer["identitySource"] == ["$request.header.Authorization"]
-        assert "Authorize" in str(authorizer["authorizerUri"])
+        _, names = authorizer["authorizerUri"]["Fn::Sub"]
+        assert names == {"__FunctionArn__": {"Fn::Join": [":", [{"Fn::GetAtt": ["Authorize", "Arn"]}, "live"]]}}
+        assert resources["AuthorizeAliaslive"]["Properties"]["Name"] == "live"
 
     @pytest.mark.parametrize("seconds", [0, 300, 3600])
     def test_is_kept_for_the_seconds_of_the_parameter(self, seconds):
-        body = translate(AuthorizerCacheSeconds=seconds)["Resources"]["Api"]["Properties"]["Body"]
-        scheme = body["components"]["securitySchemes"]["KeyAuthorizer"]
+        scheme = document(translate(AuthorizerCacheSeconds=seconds))["components"]["securitySchemes"]["KeyAuthorizer"]
         assert scheme["x-amazon-apigateway-authorizer"]["authorizerResultTtlInSeconds"] == seconds
 
-    def test_may_be_called_by_the_api(self, translated):
-        functions = [
-            permission["Properties"]["FunctionName"]
-            for permission in of_type(translated, "AWS::Lambda::Permission").values()
-            if permission["Properties"]["Principal"] == "apigateway.amazonaws.com"
-        ]
-        assert {"Fn::GetAtt": ["Authorize", "Arn"]} in functions
-
-    def test_by_iam_is_sigv4(self, translated):
-        scheme = translated["Resources"]["Api"]["Properties"]["Body"]["components"]["securitySchemes"]["AWS_IAM"]
+    def test_by_iam_is_sigv4(self, resources):
+        scheme = document(resources)["components"]["securitySchemes"]["AWS_IAM"]
         assert scheme["x-amazon-apigateway-authtype"] == "awsSigv4"
 
+    def test_mode_reaches_every_function_of_the_store(self, resources, parameters):
+        for name, function in functions(resources).items():
+            mode = function["Environment"]["Variables"].get("AUTH_MODE")
+            assert mode == (None if name == "Authorize" else parameters.get("AuthMode", "token")), name
 
-class TestMode:
-    def test_reaches_every_function(self, translated, mode):
-        for name, function in of_type(translated, "AWS::Lambda::Function").items():
-            assert function["Properties"]["Environment"]["Variables"]["AUTH_MODE"] in (mode, {"Ref": "AuthMode"}), name
-
-    def test_cannot_be_none(self):
+    def test_mode_cannot_be_none(self):
         parameter = read()["Parameters"]["AuthMode"]
         assert parameter["AllowedValues"] == ["token", "iam"]
         assert parameter["Default"] == "token"
 
 
 class TestSecret:
-    def test_is_read_by_the_authorizer_alone(self, translated):
+    def test_is_read_by_the_authorizer_alone(self, resources):
         readers = {
             name: statement["Resource"]
-            for name, role in of_type(translated, "AWS::IAM::Role").items()
+            for name, role in of_type(resources, "AWS::IAM::Role").items()
             for statement in statements(role)
-            if any(action.startswith("secretsmanager:") for action in statement["Action"])
+            if any(action.startswith("secretsmanager:") for action in actions(statement))
         }
-        assert readers == {"AuthorizeRole": {"Fn::Sub": ["${secretArn}", {"secretArn": SECRET}]}}
+        assert readers == {"AuthorizeRole": SECRET}
+        roles = {name: function["Role"]["Fn::GetAtt"][0] for name, function in functions(resources).items()}
+        assert [name for name, role in roles.items() if role == "AuthorizeRole"] == ["Authorize"]
 
-    def test_is_named_to_the_authorizer_alone(self, translated):
+    def test_is_named_to_the_authorizer_alone(self, resources):
         named = {
-            name: function["Properties"]["Environment"]["Variables"]["API_KEYS_SECRET"]
-            for name, function in of_type(translated, "AWS::Lambda::Function").items()
-            if "API_KEYS_SECRET" in function["Properties"]["Environment"]["Variables"]
+            name: function["Environment"]["Variables"]["API_KEYS_SECRET"]
+            for name, function in functions(resources).items()
+            if "API_KEYS_SECRET" in function["Environment"]["Variables"]
         }
         assert named == {"Authorize": SECRET}
 
@@ -142,12 +249,404 @@ class TestSecret:
         registry = KeyRegistry.parse(text.replace("{{resolve:secretsmanager:${FirstKey}}}", key))
         assert registry.find(key) == Caller("first", frozenset("*"), frozenset("*"))
 
-    def test_of_the_store_is_not_shown(self):
-        assert read()["Parameters"]["RedisUrl"]["NoEcho"] is True
+
+class TestRole:
+    def test_has_no_wildcard_but_where_lambda_makes_interfaces(self, resources):
+        for name, role in of_type(resources, "AWS::IAM::Role").items():
+            for statement in statements(role):
+                assert "*" not in str(statement["Action"]), name
+                if statement["Resource"] == "*":
+                    assert actions(statement) == INTERFACE_ACTIONS
+
+    def test_of_a_function_is_its_own_list_of_permissions(self, resources):
+        for name in ("StoreRole", "AuthorizeRole"):
+            assert "ManagedPolicyArns" not in resources[name]["Properties"]
+
+    def test_lets_lambda_make_interfaces_but_not_the_code(self, resources, parameters):
+        found = [s for s in statements(resources["StoreRole"]["Properties"]) if actions(s) == INTERFACE_ACTIONS]
+        assert [s["Effect"] for s in found] == ([] if parameters == GIVEN_CACHE else ["Allow", "Deny"])
+        assert all("lambda:SourceFunctionArn" in str(s["Condition"]) for s in found if s["Effect"] == "Deny")
+
+    def test_writes_to_the_functions_log_group_alone(self, resources):
+        for name in ("StoreRole", "AuthorizeRole"):
+            [logs] = [s for s in statements(resources[name]["Properties"]) if "logs:" in str(s["Action"])]
+            assert logs["Resource"] == {"Fn::GetAtt": ["FunctionLogs", "Arn"]}
+            assert actions(logs) == {"logs:CreateLogStream", "logs:PutLogEvents"}
+
+    @pytest.mark.parametrize(
+        ("parameters", "cache"),
+        [(OWN, "serverlesscache:${Cache}"), (GIVEN_CACHE_BY_IAM, "replicationgroup:sessions"), (GIVEN_CACHE, None)],
+        ids=["own", "by-iam", "given"],
+    )
+    def test_connects_to_the_one_cache_as_the_one_user(self, parameters, cache):
+        role = translate(**parameters)["StoreRole"]["Properties"]
+        allowed = [s["Resource"] for s in statements(role) if actions(s) == {"elasticache:Connect"}]
+        assert len(allowed) == (cache is not None)
+        for resource in allowed:
+            [arn, user] = resource
+            assert cache in str(arn)
+            assert ("CacheUser" if parameters == OWN else "app") in str(user)
 
 
-def test_no_role_may_do_everything_or_touch_everything(translated):
-    for name, role in of_type(translated, "AWS::IAM::Role").items():
-        for statement in statements(role):
-            assert "*" not in str(statement["Action"]), name
-            assert statement["Resource"] != "*", name
+class TestStore:
+    @pytest.mark.parametrize(
+        ("parameters", "expected"),
+        [
+            (
+                OWN,
+                {
+                    "REDIS_URL": {"Fn::Sub": "rediss://${Cache.Endpoint.Address}:${Cache.Endpoint.Port}"},
+                    "REDIS_CLUSTER": "1",
+                    "REDIS_USER": {"Ref": "CacheUser"},
+                    "REDIS_PASSWORD": "",
+                    "REDIS_IAM_CACHE": {"Fn::Sub": "serverlesscache:${Cache}"},
+                },
+            ),
+            (
+                {"RedisEndpoint": "valkey:6379", "RedisTls": "false"},
+                {
+                    "REDIS_URL": {"Fn::Sub": ["${Scheme}://${RedisEndpoint}", {"Scheme": "redis"}]},
+                    "REDIS_CLUSTER": "0",
+                    "REDIS_USER": "",
+                    "REDIS_PASSWORD": "",
+                    "REDIS_IAM_CACHE": "",
+                },
+            ),
+            (
+                {**GIVEN_CACHE, "RedisUser": "app", "RedisPasswordSecret": "arn:secret"},
+                {
+                    "REDIS_URL": {"Fn::Sub": ["${Scheme}://${RedisEndpoint}", {"Scheme": "rediss"}]},
+                    "REDIS_CLUSTER": "1",
+                    "REDIS_USER": "app",
+                    "REDIS_PASSWORD": {"Fn::Sub": "{{resolve:secretsmanager:${RedisPasswordSecret}}}"},
+                    "REDIS_IAM_CACHE": "",
+                },
+            ),
+        ],
+        ids=["own", "plain", "password"],
+    )
+    def test_is_told_to_its_functions(self, parameters, expected):
+        found = functions(translate(**parameters))
+        variables = found.pop("Authorize")["Environment"]["Variables"]
+        assert not any(name.startswith("REDIS") for name in variables)
+        for function in found.values():
+            variables = function["Environment"]["Variables"]
+            assert {name: value for name, value in variables.items() if name.startswith("REDIS")} == expected
+
+    def test_is_made_only_when_none_is_given(self, resources, parameters):
+        own = {name for name, resource in resources.items() if resource["Type"].startswith("AWS::ElastiCache::")}
+        assert own == (set() if "RedisEndpoint" in parameters else {"Cache", "CacheUser", "CacheUserGroup"})
+
+    def test_of_its_own_has_limits_snapshots_and_the_one_user(self):
+        resources = translate(CacheDataGigabytes="7", CacheEcpuPerSecond="8000", CacheSnapshotDays="3")
+        cache = resources["Cache"]["Properties"]
+        assert cache["CacheUsageLimits"] == {
+            "DataStorage": {"Maximum": "7", "Unit": "GB"},
+            "ECPUPerSecond": {"Maximum": "8000"},
+        }
+        assert cache["SnapshotRetentionLimit"] == "3"
+        assert "FinalSnapshotName" in cache
+        assert cache["UserGroupId"] == {"Ref": "CacheUserGroup"}
+        assert resources["CacheUserGroup"]["Properties"]["UserIds"] == [{"Ref": "CacheUser"}]
+        user = resources["CacheUser"]["Properties"]
+        assert user["AuthenticationMode"] == {"Type": "iam"}
+        assert user["UserId"] == user["UserName"]
+
+    def test_of_its_own_may_have_no_snapshots(self):
+        assert "FinalSnapshotName" not in translate(CacheSnapshotDays="0")["Cache"]["Properties"]
+
+
+class TestNetwork:
+    def test_is_made_only_for_an_own_cache_without_subnets(self, resources, parameters):
+        own = {name for name, resource in resources.items() if resource["Type"].startswith("AWS::EC2::")}
+        is_own = not {"RedisEndpoint", "SubnetIds"} & parameters.keys()
+        # Nothing that costs while idle: no NAT, no endpoint, no address.
+        assert own - {"CacheIngress"} == ({"Vpc", "SubnetA", "SubnetB", "SecurityGroup"} if is_own else set())
+
+    def test_has_the_functions_but_the_authorizer(self, resources, parameters):
+        found = functions(resources)
+        assert "VpcConfig" not in found.pop("Authorize")
+        if parameters == GIVEN_CACHE:
+            expected = None
+        elif "SubnetIds" in parameters:
+            subnets = {"Fn::Split": [",", "subnet-a,subnet-b"]}
+            expected = {"SubnetIds": subnets, "SecurityGroupIds": ["sg-functions"]}
+        else:
+            group = {"Fn::GetAtt": ["SecurityGroup", "GroupId"]}
+            expected = {"SubnetIds": [{"Ref": "SubnetA"}, {"Ref": "SubnetB"}], "SecurityGroupIds": [group]}
+        assert all(function.get("VpcConfig") == expected for function in found.values())
+
+    @pytest.mark.parametrize(
+        ("parameters", "group", "source"),
+        [
+            (OWN, {"Fn::GetAtt": ["SecurityGroup", "GroupId"]}, {"Fn::GetAtt": ["SecurityGroup", "GroupId"]}),
+            (OWN_CACHE_IN_GIVEN_SUBNETS, "sg-functions", "sg-functions"),
+            (GIVEN_CACHE_IN_VPC, "sg-cache", "sg-functions"),
+        ],
+        ids=["own", "given-subnets", "given-cache"],
+    )
+    def test_lets_the_functions_reach_the_cache(self, parameters, group, source):
+        rule = translate(**parameters)["CacheIngress"]["Properties"]
+        assert (rule["GroupId"], rule["SourceSecurityGroupId"]) == (group, source)
+
+    def test_leaves_a_given_cache_alone_whose_group_is_not_told(self):
+        assert "CacheIngress" not in translate(**GIVEN_CACHE)
+
+
+class TestLogs:
+    @pytest.mark.parametrize("days", ["1", "365"])
+    def test_are_kept_for_the_days_of_the_parameter(self, days):
+        groups = of_type(translate(LogRetentionDays=days), "AWS::Logs::LogGroup")
+        assert groups.keys() == {"FunctionLogs", "AccessLogs"}
+        assert {group["RetentionInDays"] for group in groups.values()} == {days}
+
+    def test_of_functions_are_json_in_the_one_group(self, resources):
+        for function in functions(resources).values():
+            assert function["LoggingConfig"]["LogFormat"] == "JSON"
+            assert function["LoggingConfig"]["LogGroup"] == {"Ref": "FunctionLogs"}
+            assert function["LoggingConfig"]["ApplicationLogLevel"] == "INFO"
+
+    def test_of_access_tell_the_route_and_never_the_path(self, resources):
+        settings = resources["ApiApiGatewayDefaultStage"]["Properties"]["AccessLogSettings"]
+        line = json.loads(settings["Format"])
+        assert line["routeKey"] == "$context.routeKey"
+        told = set(re.findall(r"\$context\.([\w.]+)", settings["Format"]))
+        assert told == {
+            "requestId",
+            "requestTime",
+            "identity.sourceIp",
+            "routeKey",
+            "status",
+            "authorizer.name",
+            "identity.userArn",
+            "responseLatency",
+            "integrationLatency",
+            "responseLength",
+        }
+
+
+class TestVersions:
+    def test_have_an_alias_a_function_and_a_deployment_group_with_alarms(self, resources):
+        assert {alias["FunctionName"]["Ref"] for alias in of_type(resources, "AWS::Lambda::Alias").values()} == set(
+            functions(resources)
+        )
+        for name in functions(resources):
+            group = resources[f"{name}DeploymentGroup"]["Properties"]
+            assert group["AutoRollbackConfiguration"]["Enabled"] is True
+            alarms = {alarm["Name"]["Ref"] for alarm in group["AlarmConfiguration"]["Alarms"]}
+            assert alarms == {"FunctionErrorsAlarm", "InternalErrorsAlarm", "AuthorizerAlarm"}
+            assert "CodeDeployLambdaAliasUpdate" in resources[f"{name}Aliaslive"]["UpdatePolicy"]
+
+    @pytest.mark.parametrize("type", ["AllAtOnce", "Canary10Percent5Minutes"])
+    def test_take_over_as_the_parameter_says(self, type):
+        group = translate(DeploymentType=type)["GetSessionDeploymentGroup"]["Properties"]
+        assert group["DeploymentConfigName"]["Fn::Sub"][1] == {"ConfigName": type}
+
+    @staticmethod
+    def versions(template=None, **parameters):
+        return of_type(translate(template, **parameters), "AWS::Lambda::Version").keys()
+
+    def test_are_the_same_when_nothing_changed(self):
+        assert self.versions() == self.versions()
+
+    def test_are_all_new_when_the_layer_alone_changed(self):
+        changed = read()
+        changed["Resources"]["SessionsLayer"]["Properties"]["ContentUri"] = "another"
+        assert not self.versions(changed) & self.versions()
+
+    def test_are_all_new_with_a_new_revision(self):
+        assert not self.versions(Revision="1111111111") & self.versions(Revision="2222222222")
+
+    def test_of_one_function_are_new_when_its_code_changed(self):
+        changed = read()
+        changed["Resources"]["GetSession"]["Properties"]["CodeUri"] = "another"
+        [old] = self.versions() - self.versions(changed)
+        assert old.startswith("GetSessionVersion")
+
+    @pytest.mark.parametrize("part", revision.PARTS)
+    def test_have_a_new_revision_when_a_part_changed(self, tmp_path, monkeypatch, part):
+        for folder in (".aws-sam/build", "functions/ping"):
+            (tmp_path / folder).mkdir(parents=True)
+        files = {".aws-sam/build": ".aws-sam/build/template.yaml", "functions": "functions/ping/app.py"}
+        for name in revision.PARTS:
+            (tmp_path / files.get(name, name)).write_text("a", encoding="utf-8")
+        monkeypatch.setattr(revision, "ROOT", tmp_path)
+        before = revision.revision()
+        assert revision.revision() == before
+        (tmp_path / files.get(part, part)).write_text("b", encoding="utf-8")
+        assert revision.revision() != before
+
+
+class TestStarts:
+    def test_from_snapshots_are_of_get_and_set(self):
+        found = functions(translate(SnapStart="true"))
+        assert {name for name, function in found.items() if "SnapStart" in function} == {"GetSession", "SetSession"}
+        assert found["GetSession"]["SnapStart"] == {"ApplyOn": "PublishedVersions"}
+
+    def test_that_are_provisioned_are_of_get_and_set(self):
+        aliases = of_type(translate(ProvisionedConcurrency="3"), "AWS::Lambda::Alias")
+        assert {
+            name: alias["ProvisionedConcurrencyConfig"]
+            for name, alias in aliases.items()
+            if "ProvisionedConcurrencyConfig" in alias
+        } == {f"{name}Aliaslive": {"ProvisionedConcurrentExecutions": "3"} for name in ("GetSession", "SetSession")}
+
+    def test_are_plain_by_default(self):
+        assert "ProvisionedConcurrencyConfig" not in str(translate())
+        assert "PublishedVersions" not in str(translate())
+
+    def test_may_be_limited(self):
+        limits = [f.get("ReservedConcurrentExecutions") for f in functions(translate(ReservedConcurrency="4")).values()]
+        assert limits == ["4"] * 12
+
+
+class TestRules:
+    @pytest.mark.parametrize(
+        ("parameters", "broken"),
+        [
+            (OWN, None),
+            ({"SnapStart": "true"}, None),
+            ({"SnapStart": "true", "ProvisionedConcurrency": "1"}, "SnapStartOrProvisionedConcurrency"),
+            (OWN_CACHE_IN_GIVEN_SUBNETS, None),
+            ({"SubnetIds": "subnet-a"}, "SubnetsWithSecurityGroup"),
+            ({"SecurityGroupId": "sg-a"}, "SubnetsWithSecurityGroup"),
+            (GIVEN_CACHE_IN_VPC, None),
+            ({"RedisSecurityGroupId": "sg-a"}, "RuleForSecurityGroupOfRedis"),
+            (GIVEN_CACHE_BY_IAM, None),
+            ({**GIVEN_CACHE_BY_IAM, "RedisUser": ""}, "IamUserOfRedis"),
+            ({**GIVEN_CACHE_BY_IAM, "RedisTls": "false"}, "IamUserOfRedis"),
+            ({**GIVEN_CACHE_BY_IAM, "RedisPasswordSecret": "arn:secret"}, "IamUserOfRedis"),
+        ],
+        ids=str,
+    )
+    def test_refuse_what_cannot_work(self, parameters, broken):
+        template = read()
+        values = {name: str(p.get("Default", "")) for name, p in template["Parameters"].items()} | parameters
+        decided = Decided(template, values)
+        found = {
+            name
+            for name, rule in template["Rules"].items()
+            if "RuleCondition" not in rule or decided._condition(rule["RuleCondition"])
+            for assertion in rule["Assertions"]
+            if not decided._condition(assertion["Assert"])
+        }
+        assert found == ({broken} if broken else set())
+
+
+class TestAlarms:
+    def test_go_to_the_topic_if_there_is_one(self):
+        for parameters, topics in (({"AlarmTopicArn": TOPIC_ARN}, [TOPIC_ARN]), ({}, None)):
+            for alarm in of_type(translate(**parameters), "AWS::CloudWatch::Alarm").values():
+                assert alarm.get("AlarmActions") == alarm.get("OKActions") == topics
+
+    def test_of_the_cache_come_with_the_own_cache(self, resources, parameters):
+        of_the_cache = {"EvictionsAlarm", "CacheDataAlarm", "CacheEcpuAlarm"} & resources.keys()
+        assert len(of_the_cache) == (0 if "RedisEndpoint" in parameters else 3)
+
+    def test_are_each_explained(self):
+        text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+        for name in of_type(translate(), "AWS::CloudWatch::Alarm"):
+            assert f"`{name}`" in text, name
+
+    def test_watch_every_route(self, resources):
+        metrics = resources["FunctionErrorsAlarm"]["Properties"]["Metrics"]
+        watched = {
+            dimension["Value"]["Ref"]
+            for metric in metrics
+            for dimension in metric.get("MetricStat", {}).get("Metric", {}).get("Dimensions", [])
+        }
+        # CloudWatch takes ten metrics in an expression, and no more.
+        assert watched == set(functions(resources)) - {"Authorize", "SweepExpired"}
+        assert len(metrics) == 11
+
+
+class TestDashboard:
+    def test_is_json_about_what_there_is(self, resources, parameters):
+        body, names = resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+        of_the_cache = names["OfTheCache"]
+        if "RedisEndpoint" in parameters:
+            assert of_the_cache == ""
+        else:
+            of_the_cache = of_the_cache["Fn::Sub"]
+        text = body.replace("${OfTheCache}", of_the_cache)
+        assert len(json.loads(text)["widgets"]) == (6 if "RedisEndpoint" in parameters else 8)
+        assert set(re.findall(r"\$\{(\w+)}", text)) <= resources.keys()
+
+
+def references(value):
+    """The names in all of CloudFormation's ways to refer to a resource."""
+    if isinstance(value, dict):
+        for function, operand in value.items():
+            if function == "Ref":
+                yield operand
+            elif function == "Fn::GetAtt":
+                yield operand[0]
+            elif function == "Fn::Sub":
+                yield from re.findall(r"\$\{(\w+)", operand if isinstance(operand, str) else operand[0])
+            elif function == "DependsOn":
+                yield from [operand] if isinstance(operand, str) else operand
+            yield from references(operand)
+    elif isinstance(value, list):
+        for item in value:
+            yield from references(item)
+
+
+def test_no_resource_waits_for_itself(resources):
+    graph = {name: set(references(resource)) & resources.keys() for name, resource in resources.items()}
+    list(TopologicalSorter(graph).static_order())
+
+
+def test_a_kms_key_is_used_wherever_something_is_kept():
+    resources = translate(KmsKeyArn=KEY_ARN)
+    keys = {name: resource["Properties"].get("KmsKeyId") for name, resource in resources.items()}
+    with_key = {name for name, key in keys.items() if key == KEY_ARN}
+    assert with_key == {"FirstKey", "ApiKeys", "Cache", "FunctionLogs", "AccessLogs"}
+    assert all(function["KmsKeyArn"] == KEY_ARN for function in functions(resources).values())
+    for role in ("StoreRole", "AuthorizeRole"):
+        assert any(s["Resource"] == KEY_ARN for s in statements(resources[role]["Properties"]))
+
+
+class TestParameters:
+    def test_are_grouped_and_described(self):
+        template = read()
+        groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+        assert sorted(name for group in groups for name in group["Parameters"]) == sorted(template["Parameters"])
+        assert all(parameter["Description"] for parameter in template["Parameters"].values())
+
+    def test_have_defaults(self):
+        assert all("Default" in parameter for parameter in read()["Parameters"].values())
+
+    def test_of_samconfig_are_those_of_the_template(self):
+        known = read()["Parameters"]
+        config = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
+        for environment in set(config) - {"version"}:
+            for command in config[environment].values():
+                for override in command["parameters"].get("parameter_overrides", []):
+                    if not override.startswith("file://"):
+                        name, _, value = override.partition("=")
+                        assert value in known[name].get("AllowedValues", [value]) or int(value)
+
+    def test_of_each_deployed_environment_are_whole(self):
+        config = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
+        stacks = set()
+        for environment in ("dev", "staging", "prod"):
+            deploy = config[environment]["deploy"]["parameters"]
+            assert deploy["capabilities"] == ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
+            assert deploy["resolve_s3"] is True
+            assert deploy["confirm_changeset"] is deploy["fail_on_empty_changeset"] is False
+            path = revision.REVISION.relative_to(ROOT)
+            assert f"file://{path}" in deploy["parameter_overrides"]
+            stacks.add(deploy["stack_name"])
+        assert len(stacks) == 3
+
+
+def test_compose_names_what_make_local_starts():
+
+    compose = yaml_parse((ROOT / "compose.yaml").read_text(encoding="utf-8"))
+    assert compose["services"][containers.VALKEY_HOST]["image"] == containers.VALKEY_IMAGE
+    assert compose["networks"]["default"]["name"] == containers.NETWORK
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))["default"]
+    for command in ("local_start_api", "local_invoke"):
+        assert config[command]["parameters"]["docker_network"] == containers.NETWORK
+        endpoint = f"RedisEndpoint={containers.VALKEY_HOST}:6379"
+        assert endpoint in config[command]["parameters"]["parameter_overrides"]

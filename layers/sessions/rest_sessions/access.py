@@ -104,7 +104,7 @@ def _parse_entry(place: str, entry: Any) -> tuple[bytes, Caller]:
     if not isinstance(entry, dict) or entry.keys() != _FIELDS:
         raise ConfigurationError(f"{place} is not an object with just name, key, apps and allow")
     if not _is_match(_NAME, entry["name"]):
-        raise ConfigurationError(f"{place}.name is not a text of 1 to 64 characters without \" and \\")
+        raise ConfigurationError(f"{place}.name is not a text of 1 to 64 characters without quotes and backslashes")
     if not _is_match(_KEY, entry["key"]):
         raise ConfigurationError(f"{place}.key is not a text of 32 to 512 visible ASCII characters")
     apps = _parse_list(f"{place}.apps", entry["apps"], _APP, "app names")
