@@ -30,7 +30,8 @@ key: $(READY) ## print a registry entry with a new key (NAME=web APPS=webapp ALL
 	@$(BIN)/python -m dev.key
 
 build: $(READY) ## build the stack for SAM and Lambda (RELEASE=1 fails without Python 3.13)
-	@$(BIN)/sam build $(if $(ENV),--config-env $(ENV)) $(if $(RELEASE),--no-cached)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam build $(if $(ENV),--config-env $(ENV)) \
+		$(if $(wildcard $(LAYER)/rest_sessions/__pycache__),,--no-cached)
 	@test -d $(LAYER)/rest_sessions/__pycache__ || { echo \
 		"No Python 3.13 was found to compile the layer: its modules will be compiled at each cold start, which" \
 		"makes that several times slower. Install it, or use: make build RELEASE=1, which fails without it."; \
@@ -50,8 +51,9 @@ smoke: $(READY) ## run them on a deployed API: make smoke URL=https://… KEY=�
 	@$(if $(and $(URL),$(KEY)),,echo "Say which: make smoke URL=https://… KEY=…"; exit 2)
 	@$(BIN)/pytest tests/e2e $(ARGS)
 
-deploy: ## build and deploy to AWS: make deploy ENV=dev (or staging, prod)
-	@$(if $(ENV),,echo "Say where to, as samconfig.toml names it: make deploy ENV=dev"; exit 2)
+deploy: ## build and deploy to AWS: make deploy ENV=dev, staging or prod (FORCE=1 though nothing changed)
+	@grep -q '^\[$(ENV)\.deploy' samconfig.toml || \
+		{ echo "Say where to, as samconfig.toml names it: make deploy ENV=dev"; exit 2; }
 	@$(MAKE) build RELEASE=1
 	@$(BIN)/python -m dev.revision
 	@$(BIN)/sam deploy --config-env $(ENV)

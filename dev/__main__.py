@@ -33,7 +33,7 @@ def chosen_port() -> int:
         try:
             probe.bind((LOOPBACK, int(text)))
         except OSError as error:
-            sys.exit(f"Port {text} is not free ({error.strerror}). Choose another: make dev PORT=3001")
+            sys.exit(f"Port {text} is not free ({error.strerror}). Choose another: PORT=3001")
     return int(text)
 
 

@@ -2,8 +2,10 @@
 
 import contextlib
 import json
+import os
 import platform
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -15,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from dev.__main__ import chosen_port
+from dev.__main__ import chosen_port, end
 from dev.embedded_store import LOOPBACK
 from dev.key import new_entry
 from rest_sessions.access import EVERYTHING
@@ -23,7 +25,6 @@ from rest_sessions.access import EVERYTHING
 ROOT = Path(__file__).resolve().parent.parent
 SAM = Path(sys.executable).parent / "sam"
 # As compose.yaml and samconfig.toml name them.
-NETWORK = "rest-sessions"
 VALKEY_IMAGE = "valkey/valkey:8"
 VALKEY_HOST = "valkey"
 
@@ -67,7 +68,7 @@ def start_api(stack: Stack, port: int, output: IO[str] | None = None) -> Iterato
     """The address of `sam local start-api`, once it is there; it ends with this."""
     # A group of its own, so that Ctrl-C reaches it when we have it end and not before.
     process = subprocess.Popen(
-        [SAM, "local", "start-api", "--port", str(port), "--warm-containers", "LAZY", *stack.options()],
+        [SAM, "local", "start-api", "--port", str(port), *stack.options()],
         cwd=ROOT,
         stdout=output,
         stderr=subprocess.STDOUT if output else None,
@@ -92,14 +93,11 @@ def require_docker() -> None:
 
 @contextlib.contextmanager
 def _network(name: str) -> Iterator[None]:
-    known = _docker("network", "inspect", name, check=False).returncode == 0
-    if not known:
-        _docker("network", "create", name)
+    _docker("network", "create", name)
     try:
         yield
     finally:
-        if not known:
-            _docker("network", "rm", name)
+        _docker("network", "rm", name)
 
 
 @contextlib.contextmanager
@@ -126,13 +124,17 @@ def _answers(port: int) -> bool:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGHUP, end)
     port = chosen_port()
-    with contextlib.suppress(KeyboardInterrupt), stack(NETWORK) as local, start_api(local, port) as address:
+    # A network of its own, where no other Valkey answers to the same name.
+    network = f"rest-sessions-local-{os.getpid()}"
+    with contextlib.suppress(KeyboardInterrupt), stack(network) as local, start_api(local, port) as address:
         print(
             f"\nREST Sessions runs in Lambda's containers on {address}, beside Valkey\n"
             f"Try:   curl -H 'Authorization: Bearer {local.key}' "
             f"-X PUT '{address}/webapp/create/user123?ip=192.168.99.22'\n"
-            "Ctrl-C ends it.",
+            "A function's first request takes some seconds. Ctrl-C ends it.",
             flush=True,
         )
         while True:

@@ -1,6 +1,8 @@
 """The `Revision` of a deployment: a digest of all that it consists of, for samconfig.toml to pass on."""
 
 import hashlib
+import os
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,4 +22,7 @@ def revision() -> str:
 
 
 if __name__ == "__main__":
-    REVISION.write_text(f"Revision: {revision()}\n", encoding="utf-8")
+    digest = revision()
+    if os.environ.get("FORCE"):
+        digest = hashlib.sha256(f"{digest}\0{time.time()}".encode()).hexdigest()
+    REVISION.write_text(f"Revision: {digest}\n", encoding="utf-8")

@@ -434,13 +434,17 @@ class TestVersions:
             group = resources[f"{name}DeploymentGroup"]["Properties"]
             assert group["AutoRollbackConfiguration"]["Enabled"] is True
             alarms = {alarm["Name"]["Ref"] for alarm in group["AlarmConfiguration"]["Alarms"]}
-            assert alarms == {"FunctionErrorsAlarm", "InternalErrorsAlarm", "AuthorizerAlarm"}
+            assert alarms == {"FunctionErrorsAlarm", "InternalErrorsAlarm", "StoreUnavailableAlarm", "AuthorizerAlarm"}
             assert "CodeDeployLambdaAliasUpdate" in resources[f"{name}Aliaslive"]["UpdatePolicy"]
 
     @pytest.mark.parametrize("type", ["AllAtOnce", "Canary10Percent5Minutes"])
     def test_take_over_as_the_parameter_says(self, type):
         group = translate(DeploymentType=type)["GetSessionDeploymentGroup"]["Properties"]
         assert group["DeploymentConfigName"]["Fn::Sub"][1] == {"ConfigName": type}
+
+    def test_that_take_over_at_once_ask_no_alarm(self):
+        group = translate(DeploymentType="AllAtOnce")["GetSessionDeploymentGroup"]["Properties"]
+        assert not group.get("AlarmConfiguration", {}).get("Alarms")
 
     @staticmethod
     def versions(template=None, **parameters):
@@ -513,6 +517,8 @@ class TestRules:
             (GIVEN_CACHE_IN_VPC, None),
             ({"RedisSecurityGroupId": "sg-a"}, "RuleForSecurityGroupOfRedis"),
             (GIVEN_CACHE_BY_IAM, None),
+            ({"RedisPasswordSecret": "arn:secret"}, "UserOfRedis"),
+            ({"RedisUser": "app"}, "UserOfRedis"),
             ({**GIVEN_CACHE_BY_IAM, "RedisUser": ""}, "IamUserOfRedis"),
             ({**GIVEN_CACHE_BY_IAM, "RedisTls": "false"}, "IamUserOfRedis"),
             ({**GIVEN_CACHE_BY_IAM, "RedisPasswordSecret": "arn:secret"}, "IamUserOfRedis"),
@@ -596,6 +602,14 @@ def test_no_resource_waits_for_itself(resources):
     list(TopologicalSorter(graph).static_order())
 
 
+def test_no_name_is_the_same_in_another_stack(resources):
+    # Of an alias and a policy, which belong to a resource of the stack, it may be.
+    for resource in resources.values():
+        for name in ("Name", "FunctionName", "RoleName", "LogGroupName", "DashboardName", "AlarmName", "UserId"):
+            if resource["Type"] != "AWS::Lambda::Alias":
+                assert not isinstance(resource["Properties"].get(name), str), resource
+
+
 def test_a_kms_key_is_used_wherever_something_is_kept():
     resources = translate(KmsKeyArn=KEY_ARN)
     keys = {name: resource["Properties"].get("KmsKeyId") for name, resource in resources.items()}
@@ -644,9 +658,9 @@ def test_compose_names_what_make_local_starts():
 
     compose = yaml_parse((ROOT / "compose.yaml").read_text(encoding="utf-8"))
     assert compose["services"][containers.VALKEY_HOST]["image"] == containers.VALKEY_IMAGE
-    assert compose["networks"]["default"]["name"] == containers.NETWORK
+    network = compose["networks"]["default"]["name"]
     config = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))["default"]
     for command in ("local_start_api", "local_invoke"):
-        assert config[command]["parameters"]["docker_network"] == containers.NETWORK
+        assert config[command]["parameters"]["docker_network"] == network
         endpoint = f"RedisEndpoint={containers.VALKEY_HOST}:6379"
         assert endpoint in config[command]["parameters"]["parameter_overrides"]

@@ -50,6 +50,9 @@ class KeySource:
         if text != self._text:
             self._text = text
             self._registry = self._parse(text)
+        if self._registry is None:
+            # Each time, as the alarm goes by it.
+            count("KeyRegistryBroken")
         return self._registry
 
     @staticmethod
@@ -58,5 +61,4 @@ class KeySource:
             return KeyRegistry.parse(text)
         except ConfigurationError as error:
             logger.error("The key registry is broken and lets nobody in", extra={"reason": str(error)})
-            count("KeyRegistryBroken")
             return None
