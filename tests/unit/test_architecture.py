@@ -33,7 +33,7 @@ LEVELS = [
     {"http", "authorizer"},
 ]
 PACKAGES = {
-    "client": {"redis"},
+    "client": {"redis", "hiredis"},
     "telemetry": {"aws_lambda_powertools"},
     "secret": {"aws_lambda_powertools", "botocore"},
 }
@@ -282,7 +282,7 @@ class Recorder:
             "ZRANGEBYLEX": [b"u\0" + self.HANDLE],
             "ZRANGEBYSCORE": [self.HANDLE + b":u"],
             "get_session": list(self.FIELDS),
-            "set_session": [b"9", list(self.FIELDS)],
+            "set_session": list(self.FIELDS),
             "list_sessions_of_id": [self.HANDLE, b"9"],
             "list_sessions_of_app": [self.HANDLE, b"9"],
             "read_sessions": [list(self.FIELDS)],

@@ -154,7 +154,7 @@ class Output:
     def metrics(self):
         """Each metric's value, as CloudWatch would extract it."""
         return {
-            metric["Name"]: sum(line[metric["Name"]])
+            metric["Name"]: line[metric["Name"]]
             for line in self.lines
             if "_aws" in line
             for directive in line["_aws"]["CloudWatchMetrics"]

@@ -24,8 +24,8 @@ def test_counts_what_it_removed(handler, monkeypatch, capfd):
     capfd.readouterr()
     assert handler({}, Context()) == {"expired": 3}
     expired, active = (json.loads(line) for line in capfd.readouterr().out.splitlines())
-    assert expired["SessionsExpired"] == [3.0]
-    assert active["ActiveUsers"] == [300.0]
+    assert expired["SessionsExpired"] == 3
+    assert active["ActiveUsers"] == 300
 
 
 def test_stops_in_time(handler, monkeypatch):

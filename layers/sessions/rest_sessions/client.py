@@ -5,9 +5,10 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from redis import Redis
+from hiredis import pack_command
 from redis.backoff import NoBackoff
 from redis.cluster import RedisCluster
+from redis.connection import ConnectionPool
 from redis.credentials import CredentialProvider
 from redis.exceptions import (
     ClusterError,
@@ -46,9 +47,7 @@ class Client:
     """Sends commands to the store of `settings`; connects when it is first used, and again after a failure."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._lock = threading.Lock()
-        self._redis: Redis | RedisCluster | None = None
+        self._server = (_Cluster if settings.redis_cluster else _Server)(settings)
 
     def run(self, *commands: Command) -> list[Any]:
         """The replies to `commands`, sent in one round trip.
@@ -60,7 +59,7 @@ class Client:
             try:
                 return self._send(commands)
             except _WORTH_A_RETRY:
-                self._drop_idle_connections()
+                self._server.drop_idle_connections()
                 return self._send(commands)
         except _UNAVAILABLE as error:
             raise StoreUnavailable(_reason(error)) from error
@@ -70,53 +69,93 @@ class Client:
             raise
 
     def _send(self, commands: Sequence[Command]) -> list[Any]:
-        redis = self._connected()
-        if len(commands) == 1:
-            try:
-                return [redis.execute_command(*_by_sha(commands[0]))]  # type: ignore[no-untyped-call]
-            except NoScriptError:
-                return [redis.execute_command(*_by_text(commands[0]))]  # type: ignore[no-untyped-call]
-        replies = self._pipeline([_by_sha(command) for command in commands])
+        replies = self._server.exchange([_by_sha(command) for command in commands])
         unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown:
             # Plain commands that follow a script are sent to come after it, and so are sent again.
             follow = [i for i in range(unknown[0], len(commands)) if not isinstance(commands[i], ScriptCall)]
             again = sorted([*unknown, *follow])
-            for i, reply in zip(again, self._pipeline([_by_text(commands[i]) for i in again]), strict=True):
+            for i, reply in zip(again, self._server.exchange([_by_text(commands[i]) for i in again]), strict=True):
                 replies[i] = reply
         for reply in replies:
             if isinstance(reply, Exception):
                 raise reply
         return replies
 
-    def _pipeline(self, commands: Sequence[PlainCommand]) -> list[Any]:
-        pipeline = self._connected().pipeline(transaction=False)
+
+class _Server:
+    """One server, by redis-py's connections alone: its clients and pipelines would take most of a call's time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._pool = ConnectionPool.from_url(settings.redis_url, **_options(settings))
+        self._idle: list[Any] = []
+
+    def exchange(self, commands: Sequence[PlainCommand]) -> list[Any]:
+        """The replies to `commands`; what the server refuses is an exception among them."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._pool.make_connection()
+        try:
+            connection.send_packed_command([b"".join(map(pack_command, commands))], check_health=False)
+            replies = [_reply(connection) for _ in commands]
+        except BaseException:
+            connection.disconnect()
+            raise
+        self._idle.append(connection)
+        return replies
+
+    def drop_idle_connections(self) -> None:
+        # They lead to the same server as the one that failed.
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.disconnect()
+
+
+class _Cluster:
+    """A cluster, by redis-py's client, which follows it as it changes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._cluster: RedisCluster | None = None
+
+    def exchange(self, commands: Sequence[PlainCommand]) -> list[Any]:
+        """As that of a server."""
+        cluster = self._connected()
+        # One command has no need of a pipeline, which takes longer to make than to send.
+        if len(commands) == 1:
+            try:
+                return [cluster.execute_command(*commands[0])]  # type: ignore[no-untyped-call]
+            except NoScriptError as error:
+                return [error]
+        pipeline = cluster.pipeline(transaction=False)
         for command in commands:
             pipeline.execute_command(*command)
         return list(pipeline.execute(raise_on_error=False))
 
-    def _connected(self) -> Redis | RedisCluster:
-        with self._lock:
-            if self._redis is None:
-                # redis-py would try many times, for longer than API Gateway waits: `run` alone decides on a retry.
-                # RESP2 and no client name spare a new connection three round trips.
-                options: dict[str, Any] = {
-                    "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
-                    "socket_timeout": ANSWER_TIMEOUT_SECONDS,
-                    "retry": Retry(NoBackoff(), 0),
-                    "protocol": 2,
-                    "driver_info": None,
-                }
-                options |= _sign_in(self._settings)
-                client = RedisCluster if self._settings.redis_cluster else Redis
-                self._redis = client.from_url(self._settings.redis_url, **options)
-            return self._redis
+    def drop_idle_connections(self) -> None:
+        """redis-py looks after them."""
 
-    def _drop_idle_connections(self) -> None:
-        # They lead to the same server as the one that failed. A cluster's client looks after its own.
+    def _connected(self) -> RedisCluster:
+        # Making it asks the cluster for its nodes, and so fails while there are none.
         with self._lock:
-            if isinstance(self._redis, Redis):
-                self._redis.connection_pool.disconnect(inuse_connections=False)
+            if self._cluster is None:
+                self._cluster = RedisCluster.from_url(self._settings.redis_url, **_options(self._settings))
+            return self._cluster
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    # redis-py would try many times, for longer than API Gateway waits: `run` alone decides on a retry.
+    # RESP2 and no client name spare a new connection three round trips.
+    return {
+        "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "socket_timeout": ANSWER_TIMEOUT_SECONDS,
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,
+        "driver_info": None,
+        **_sign_in(settings),
+    }
 
 
 def _sign_in(settings: Settings) -> dict[str, Any]:
@@ -138,6 +177,13 @@ class _IamUser(CredentialProvider):
             return self._user, self._signer.sign()
         except OSError as error:
             raise ConnectionError(f"No AWS credentials: {error}") from error
+
+
+def _reply(connection: Any) -> Any:
+    try:
+        return connection.read_response()
+    except ResponseError as error:
+        return error
 
 
 def _by_sha(command: Command) -> PlainCommand:

@@ -6,7 +6,6 @@ See https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#h
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from zlib import crc32
 
 PARTITIONS = 16
@@ -18,22 +17,22 @@ class Partition:
 
     prefix: str
 
-    @cached_property
+    @property
     def ids(self) -> str:
         """Sorted set, all scores 0: `ID NUL HANDLE`, so a user's sessions are one lexical range."""
         return f"{self.prefix}:ids"
 
-    @cached_property
+    @property
     def users(self) -> str:
         """Sorted set: an id by its last use."""
         return f"{self.prefix}:users"
 
-    @cached_property
+    @property
     def recent(self) -> str:
         """Sorted set: a session's handle by its last use."""
         return f"{self.prefix}:recent"
 
-    @cached_property
+    @property
     def expiry(self) -> str:
         """Sorted set: `HANDLE:ID` by the session's deadline."""
         return f"{self.prefix}:expiry"

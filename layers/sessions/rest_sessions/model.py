@@ -1,20 +1,20 @@
 """The values that travel between HTTP and the store."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import NamedTuple
 
 
 def json_string(text: str) -> str:
     """`text` as a JSON string that UTF-8 can carry: a lone surrogate stays escaped, as it came."""
-    encoded = json.dumps(text, ensure_ascii=False)
-    try:
-        encoded.encode()
-    except UnicodeEncodeError:
-        return json.dumps(text)
-    return encoded
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return encode_basestring_ascii(text)
+    return encode_basestring(text)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ is atomic; what concerns an app asks all 16 in one round trip.
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from operator import itemgetter
 
@@ -103,10 +104,11 @@ class SessionStore:
         )
         if reply is None:
             return None
-        first, second = reply
-        if isinstance(second, int):
-            check_size(first, second)
-        return _session(second, now, used_before=int(first))
+        if isinstance(reply[0], int):
+            check_size(*reply)
+        before = _session(reply, now)
+        data = {key: value for key, value in {**before.data, **changes}.items() if value is not None}
+        return replace(before, w=before.w + 1, data=data)
 
     def kill_session(self, app: str, token: str) -> int:
         """1 if the session was alive, else 0."""
@@ -311,18 +313,17 @@ def _fields(data: Mapping[str, str]) -> list[bytes]:
     return [text for key, value in data.items() for text in (_field(key), value.encode())]
 
 
-def _session(fields: Sequence[bytes], now: int, used_before: int | None = None) -> Session:
-    """The session in a hash's `fields`; its idle time counts from `used_before`, or from the time of last use in it."""
+def _session(fields: Sequence[bytes], now: int) -> Session:
+    """The session in a hash's fields and values, as it is `now`."""
     pairs = iter(fields)
     hash = {field.decode(errors="surrogatepass"): value.decode() for field, value in zip(pairs, pairs, strict=True)}
-    used = int(hash["used"]) if used_before is None else used_before
     ends = hash.get("ends")
     return Session(
         id=hash["id"],
         r=int(hash["r"]),
         w=int(hash["w"]),
         ttl=int(hash["ttl"]) if ends is None else max(int(ends) - now, 0),
-        idle=max(now - used, 0),
+        idle=max(now - int(hash["used"]), 0),
         ip=hash["ip"],
         no_resave=ends is not None,
         data={field.removeprefix(_DATUM): value for field, value in hash.items() if field.startswith(_DATUM)},

@@ -1,10 +1,12 @@
 """Structured logs and metrics. Neither ever gets a token, a key, session data, a raw path or a whole event."""
 
+import json
+import os
+import time
 import traceback
 from types import TracebackType
 
 from aws_lambda_powertools.logging import Logger
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from .validation import is_app
 
@@ -15,10 +17,24 @@ logger = Logger()
 
 
 def count(metric: str, value: int = 1) -> None:
-    """Adds `value` to a CloudWatch metric, by a line of embedded metric format in the log."""
-    metrics = EphemeralMetrics(namespace=_NAMESPACE)
-    metrics.add_metric(name=metric, unit=MetricUnit.Count, value=value)
-    metrics.flush_metrics()
+    """Adds `value` to a CloudWatch metric, by a line of embedded metric format in the log.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    Powertools' Metrics would do as much in ten times the time, and is slow to import.
+    """
+    if os.environ.get("POWERTOOLS_METRICS_DISABLED") == "true":
+        return
+    directive = {
+        "Namespace": _NAMESPACE,
+        "Dimensions": [["service"]],
+        "Metrics": [{"Name": metric, "Unit": "Count"}],
+    }
+    line = {
+        "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]},
+        "service": logger.service,
+        metric: value,
+    }
+    print(json.dumps(line, separators=(",", ":")), flush=True)  # noqa: T201 - the log is where CloudWatch reads it
 
 
 def log_access(outcome: str, *, key_name: str, operation: str, app: str, **ids: str) -> None:

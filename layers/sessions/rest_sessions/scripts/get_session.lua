@@ -8,10 +8,9 @@
 -- ARGV[2]     now, seconds
 -- Returns     the hash's fields and values as they stood before this read; nil when no such session is alive
 local key, handle, now = KEYS[5], ARGV[1], tonumber(ARGV[2])
-local session = load_session(key)
+local session, before = read_session(key)
 if not is_alive(session, now) then
   return nil
 end
-local before = redis.call('HGETALL', key)
 use_session(key, handle, session, 'r', now)
 return before

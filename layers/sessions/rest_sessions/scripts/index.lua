@@ -9,11 +9,17 @@ local ids, users, recent, expiry = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 -- a little never see a live session vanish.
 local LINGER = 60
 
--- Counts the `r` or `w` of one use of a live session, and starts its time anew.
-local function use_session(key, handle, session, counter, now)
-  -- Clocks of different servers differ by a little; the time of last use never runs backwards.
-  now = math.max(now, session.used)
-  redis.call('HSET', key, counter, session[counter] + 1, 'used', now)
+-- Counts the `r` or `w` of one use of a live session, writes the fields and values that follow, and starts its time
+-- anew.
+local function use_session(key, handle, session, counter, now, ...)
+  local count = session[counter] + 1
+  -- Clocks of different servers differ by a little; the time of last use never runs backwards. Within a second there
+  -- is nothing more to do.
+  if now <= tonumber(session.used) then
+    redis.call('HSET', key, counter, count, ...)
+    return
+  end
+  redis.call('HSET', key, counter, count, 'used', now, ...)
   redis.call('ZADD', users, 'GT', now, session.id)
   redis.call('ZADD', recent, now, handle)
   if not session.ends then
@@ -22,12 +28,21 @@ local function use_session(key, handle, session, counter, now)
   end
 end
 
--- Takes a session out of the index, and its user too when it was the user's last one.
-local function remove_from_index(handle, id)
-  redis.call('ZREM', ids, id .. '\0' .. handle)
-  redis.call('ZREM', recent, handle)
-  redis.call('ZREM', expiry, handle .. ':' .. id)
-  if #redis.call('ZRANGEBYLEX', ids, '[' .. id .. '\0', '(' .. id .. '\1', 'LIMIT', 0, 1) == 0 then
-    redis.call('ZREM', users, id)
+-- Takes sessions out of the index, each with its owner's id, and of the owners those whose last session this was.
+local function remove_from_index(handles, owners)
+  local in_ids, in_expiry = {}, {}
+  for i, handle in ipairs(handles) do
+    in_ids[i] = owners[i] .. '\0' .. handle
+    in_expiry[i] = handle .. ':' .. owners[i]
+  end
+  redis.call('ZREM', ids, unpack(in_ids))
+  redis.call('ZREM', recent, unpack(handles))
+  redis.call('ZREM', expiry, unpack(in_expiry))
+  local seen = {}
+  for _, id in ipairs(owners) do
+    if not seen[id] and #redis.call('ZRANGEBYLEX', ids, '[' .. id .. '\0', '(' .. id .. '\1', 'LIMIT', 0, 1) == 0 then
+      redis.call('ZREM', users, id)
+    end
+    seen[id] = true
   end
 end

@@ -8,10 +8,10 @@
 -- ARGV[2]     now, seconds
 -- Returns     1 when it was alive, else 0
 local key, handle, now = KEYS[5], ARGV[1], tonumber(ARGV[2])
-local session = load_session(key)
+local session = read_times(key)
 if not session then
   return 0
 end
 redis.call('UNLINK', key)
-remove_from_index(handle, session.id)
+remove_from_index({ handle }, { session.id })
 return is_alive(session, now) and 1 or 0

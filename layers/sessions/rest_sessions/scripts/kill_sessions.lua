@@ -9,12 +9,14 @@
 -- Returns     how many were alive
 local now = tonumber(ARGV[1])
 local killed = 0
+local handles, owners = {}, {}
 for i = 2, #ARGV do
-  local key, member = KEYS[i + 3], ARGV[i]
-  if is_alive(load_session(key), now) then
+  if is_alive(read_times(KEYS[i + 3]), now) then
     killed = killed + 1
   end
-  redis.call('UNLINK', key)
-  remove_from_index(member:sub(-HANDLE_LENGTH), member:sub(1, -HANDLE_LENGTH - 2))
+  handles[i - 1] = ARGV[i]:sub(-HANDLE_LENGTH)
+  owners[i - 1] = ARGV[i]:sub(1, -HANDLE_LENGTH - 2)
 end
+redis.call('UNLINK', unpack(KEYS, 5))
+remove_from_index(handles, owners)
 return killed

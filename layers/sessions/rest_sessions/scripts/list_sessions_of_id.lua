@@ -9,10 +9,15 @@
 local ids, recent = KEYS[1], KEYS[2]
 local id, after, count = ARGV[1], ARGV[2], ARGV[3]
 local from = (after == '' and '[' or '(') .. id .. '\0' .. after
+local handles = redis.call('ZRANGEBYLEX', ids, from, '(' .. id .. '\1', 'LIMIT', 0, count)
+if not handles[1] then
+  return {}
+end
+for i, member in ipairs(handles) do
+  handles[i] = member:sub(#id + 2)
+end
 local found = {}
-for _, member in ipairs(redis.call('ZRANGEBYLEX', ids, from, '(' .. id .. '\1', 'LIMIT', 0, count)) do
-  local handle = member:sub(#id + 2)
-  found[#found + 1] = handle
-  found[#found + 1] = redis.call('ZSCORE', recent, handle)
+for i, used in ipairs(redis.call('ZMSCORE', recent, unpack(handles))) do
+  found[2 * i - 1], found[2 * i] = handles[i], used
 end
 return found

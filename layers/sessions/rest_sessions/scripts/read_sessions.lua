@@ -9,9 +9,9 @@
 local now, most_bytes = tonumber(ARGV[1]), tonumber(ARGV[2])
 local sessions, bytes = {}, 0
 for i, key in ipairs(KEYS) do
-  local fields = is_alive(load_session(key), now) and redis.call('HGETALL', key) or {}
-  sessions[i] = fields
-  for _, text in ipairs(fields) do
+  local session, fields = read_session(key)
+  sessions[i] = is_alive(session, now) and fields or {}
+  for _, text in ipairs(sessions[i]) do
     bytes = bytes + #text
   end
   if bytes > most_bytes then

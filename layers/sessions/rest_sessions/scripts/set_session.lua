@@ -10,14 +10,14 @@
 -- ARGV[4]     the most bytes its data fields and values may have
 -- ARGV[5]     n, how many arguments that follow are fields to write
 -- ARGV[6..*]  n/2 pairs of field and value to write, then the fields to remove
--- Returns     {time of last use before this write, the hash's fields and values after it};
+-- Returns     the hash's fields and values as they stood before this write;
 --             {number of fields, bytes} and no change when the data would be over a limit;
 --             nil when no such session is alive
 local key, handle, now = KEYS[5], ARGV[1], tonumber(ARGV[2])
 local most_fields, most_bytes, n = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local FIRST = 6
 
-local session = load_session(key)
+local session, before = read_session(key)
 if not is_alive(session, now) then
   return nil
 end
@@ -31,22 +31,19 @@ end
 for i = FIRST + n, #ARGV do
   replaced[ARGV[i]] = true
 end
-local before = redis.call('HGETALL', key)
 for i = 1, #before, 2 do
-  if before[i]:sub(1, 2) == 'd:' and not replaced[before[i]] then
+  local field = before[i]
+  if not replaced[field] and field:sub(1, 2) == 'd:' then
     fields = fields + 1
-    bytes = bytes + #before[i] + #before[i + 1]
+    bytes = bytes + #field + #before[i + 1]
   end
 end
 if fields > most_fields or bytes > most_bytes then
   return { fields, bytes }
 end
 
-if n > 0 then
-  redis.call('HSET', key, unpack(ARGV, FIRST, FIRST + n - 1))
-end
 for i = FIRST + n, #ARGV do
   redis.call('HDEL', key, ARGV[i])
 end
-use_session(key, handle, session, 'w', now)
-return { session.used, redis.call('HGETALL', key) }
+use_session(key, handle, session, 'w', now, unpack(ARGV, FIRST, FIRST + n - 1))
+return before

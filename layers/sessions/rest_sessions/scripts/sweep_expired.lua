@@ -8,13 +8,16 @@
 -- ARGV[2..*]  the member in `expiry` of each session
 -- Returns     how many were removed
 local now = tonumber(ARGV[1])
-local removed = 0
+local expired, handles, owners = {}, {}, {}
 for i = 2, #ARGV do
-  local key, member = KEYS[i + 3], ARGV[i]
-  if not is_alive(load_session(key), now) then
-    redis.call('UNLINK', key)
-    remove_from_index(member:sub(1, HANDLE_LENGTH), member:sub(HANDLE_LENGTH + 2))
-    removed = removed + 1
+  if not is_alive(read_times(KEYS[i + 3]), now) then
+    expired[#expired + 1] = KEYS[i + 3]
+    handles[#handles + 1] = ARGV[i]:sub(1, HANDLE_LENGTH)
+    owners[#owners + 1] = ARGV[i]:sub(HANDLE_LENGTH + 2)
   end
 end
-return removed
+if expired[1] then
+  redis.call('UNLINK', unpack(expired))
+  remove_from_index(handles, owners)
+end
+return #expired
