@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from .errors import ConfigurationError
@@ -50,11 +51,17 @@ class Caller:
         """The caller that `to_context` described; None for anything else."""
         match context:
             case {"name": str(name), "apps": str(apps), "allow": str(allow)}:
-                return cls(name, frozenset(apps.split(_SEPARATOR)), frozenset(allow.split(_SEPARATOR)))
+                return _caller(name, apps, allow)
         return None
 
     def may(self, operation: str, app: str) -> bool:
         return bool(self.apps & {app, EVERYTHING}) and bool(self.allow & {operation, EVERYTHING})
+
+
+# A few app servers make all the calls.
+@lru_cache(maxsize=64)
+def _caller(name: str, apps: str, allow: str) -> Caller:
+    return Caller(name, frozenset(apps.split(_SEPARATOR)), frozenset(allow.split(_SEPARATOR)))
 
 
 class KeyRegistry:

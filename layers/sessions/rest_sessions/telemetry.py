@@ -24,17 +24,12 @@ def count(metric: str, value: int = 1) -> None:
     """
     if os.environ.get("POWERTOOLS_METRICS_DISABLED") == "true":
         return
-    directive = {
-        "Namespace": _NAMESPACE,
-        "Dimensions": [["service"]],
-        "Metrics": [{"Name": metric, "Unit": "Count"}],
-    }
-    line = {
-        "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]},
-        "service": logger.service,
-        metric: value,
-    }
-    print(json.dumps(line, separators=(",", ":")), flush=True)  # noqa: T201 - the log is where CloudWatch reads it
+    print(  # noqa: T201 - the log is where CloudWatch reads it
+        f'{{"_aws":{{"Timestamp":{int(time.time() * 1000)},"CloudWatchMetrics":[{{"Namespace":"{_NAMESPACE}",'
+        f'"Dimensions":[["service"]],"Metrics":[{{"Name":"{metric}","Unit":"Count"}}]}}]}},'
+        f'"service":{json.dumps(logger.service)},"{metric}":{value}}}',
+        flush=True,
+    )
 
 
 def log_access(outcome: str, *, key_name: str, operation: str, app: str, **ids: str) -> None:

@@ -118,6 +118,9 @@ def _refuse_constant(name: str) -> NoReturn:
     raise InvalidJson(f"{name} is not a JSON value")
 
 
+_DECODER = json.JSONDecoder(parse_int=_Number, parse_float=_Number, parse_constant=_refuse_constant)
+
+
 def parse_data(body: bytes) -> dict[str, str | None]:
     """The members of a JSON object: each key with its value's JSON text, or None where the value is null.
 
@@ -130,7 +133,7 @@ def parse_data(body: bytes) -> dict[str, str | None]:
     except UnicodeDecodeError as error:
         raise InvalidJson(f"it is not UTF-8 at byte {error.start}") from None
     try:
-        members = json.loads(text, parse_int=_Number, parse_float=_Number, parse_constant=_refuse_constant)
+        members = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise InvalidJson(f"{error.msg} at line {error.lineno} column {error.colno}") from None
     except RecursionError:
