@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 CHECKOV := $(VENV)/checkov
+BENCH := $(VENV)/bench
 LAYER := .aws-sam/build/SessionsLayer/python
 REQUIREMENTS := layers/sessions/requirements.txt requirements-dev.txt requirements-uv.txt
 
@@ -18,10 +19,10 @@ export __SAM_CLI_APP_DIR := $(CURDIR)/$(VENV)/sam-cli
 export AWS_DEFAULT_REGION ?= $(or $(AWS_REGION),us-east-1)
 
 .DEFAULT_GOAL := help
-.PHONY: help dev key test lint format lock clean build local e2e deploy smoke
+.PHONY: help dev key test lint format lock clean build local e2e deploy smoke bench bench-quick
 
 help: ## list the tasks
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 dev: $(READY) ## serve the API on http://127.0.0.1:3000 (PORT=, REDIS_URL=, REDIS_CLUSTER=1, AUTH=1)
 	@$(BIN)/python -m dev
@@ -58,6 +59,12 @@ deploy: ## build and deploy to AWS: make deploy ENV=dev, staging or prod (FORCE=
 	@$(BIN)/python -m dev.revision
 	@$(BIN)/sam deploy --config-env $(ENV)
 
+bench: build $(BENCH) ## measure it beside redis-sessions, into docs/performance.md (20 minutes; needs Docker, Node)
+	@$(BENCH)/bin/python -m benchmarks
+
+bench-quick: $(BENCH) ## measure the operations in under a minute
+	@$(BENCH)/bin/python -m benchmarks quick
+
 lint: $(READY) $(CHECKOV) ## check style, types and template
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -75,12 +82,12 @@ lock: $(READY) ## pin the packages of the *.in files anew
 		-o layers/sessions/requirements.txt layers/sessions/requirements.in
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		-o requirements-dev.txt requirements-dev.in
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
-		-o requirements-checkov.txt requirements-checkov.in
+	for tool in checkov bench; do $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+		-o requirements-$$tool.txt requirements-$$tool.in || exit; done
 	grep -A 100 '^uv==' requirements-dev.txt | awk 'NR > 1 && /^[a-z]/ { exit } !/# via/' > requirements-uv.txt
 
 clean: ## remove all that these tasks made
-	rm -rf $(VENV) .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) .aws-sam benchmarks/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
 $(READY): $(REQUIREMENTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -94,4 +101,11 @@ $(READY): $(REQUIREMENTS)
 $(CHECKOV): $(READY) requirements-checkov.txt
 	@$(BIN)/uv venv -q --clear --python $(BIN)/python $@
 	@$(BIN)/uv pip sync -q --python $@/bin/python --require-hashes requirements-checkov.txt
+	@touch $@
+
+# On the Python of Lambda, where there is one.
+$(BENCH): $(READY) requirements-bench.txt
+	@for python in python3.13 "$(or $(PYENV_ROOT),$(HOME)/.pyenv)"/versions/3.13.*/bin/python3.13 $(BIN)/python; do \
+		if "$$python" -c '' 2>/dev/null; then $(BIN)/uv venv -q --clear --python "$$python" $@; exit; fi; done
+	@$(BIN)/uv pip sync -q --python $@/bin/python --require-hashes requirements-bench.txt
 	@touch $@

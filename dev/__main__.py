@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from samcli.local.docker.exceptions import ProcessSigTermException
 
+from dev.api_page import api_page
 from dev.embedded_store import LOOPBACK, embedded_store
 from dev.gateway import Gateway, load_handlers, read_template
 from dev.key import new_entry
@@ -80,6 +81,7 @@ def announce(port: int, store: str, header: str) -> None:
         f"REST Sessions listens on {address}, {access}\n"
         f"Store: {store}\n"
         f"Try:   curl {header}-X PUT '{address}/webapp/create/user123?ip=192.168.99.22'\n"
+        f"Docs:  {address}/api.html, of {address}/openapi.yaml\n"
         "Ctrl-C ends it.",
         flush=True,
     )
@@ -114,7 +116,8 @@ def main() -> None:
             sys.exit(str(error))
         threading.Thread(target=announce, args=(port, store, header), daemon=True).start()
         threading.Thread(target=sweep_regularly, args=(gateway,), daemon=True).start()
-        gateway.serve(LOOPBACK, port)
+        with api_page() as static:
+            gateway.serve(LOOPBACK, port, static)
 
 
 if __name__ == "__main__":

@@ -52,15 +52,15 @@ class Stack:
 
 
 @contextlib.contextmanager
-def stack(network: str) -> Iterator[Stack]:
+def stack(name: str) -> Iterator[Stack]:
     """A Docker network with Valkey in it, and a key; both end with this."""
     require_docker()
     entry = new_entry("local", [EVERYTHING], [EVERYTHING])
-    with tempfile.TemporaryDirectory() as folder, _network(network), _valkey(network):
+    with tempfile.TemporaryDirectory() as folder, network(name), valkey(name):
         env_vars = Path(folder) / "env-vars.json"
         registry = json.dumps({"keys": [entry]})
         env_vars.write_text(json.dumps({"Authorize": {"API_KEYS": registry, "API_KEYS_SECRET": ""}}), encoding="utf-8")
-        yield Stack(network, env_vars, entry["key"])
+        yield Stack(name, env_vars, entry["key"])
 
 
 @contextlib.contextmanager
@@ -87,30 +87,32 @@ def start_api(stack: Stack, port: int, output: IO[str] | None = None) -> Iterato
 
 
 def require_docker() -> None:
-    if shutil.which("docker") is None or _docker("info", check=False).returncode:
+    if shutil.which("docker") is None or docker("info", check=False).returncode:
         sys.exit("A running Docker engine is needed. Without one: make dev")
 
 
 @contextlib.contextmanager
-def _network(name: str) -> Iterator[None]:
-    _docker("network", "create", name)
+def network(name: str) -> Iterator[None]:
+    """A Docker network for as long as this lasts."""
+    docker("network", "create", name)
     try:
         yield
     finally:
-        _docker("network", "rm", name)
+        docker("network", "rm", name)
 
 
 @contextlib.contextmanager
-def _valkey(network: str) -> Iterator[None]:
-    options = ("--detach", "--rm", "--network", network, "--network-alias", VALKEY_HOST)
-    container = _docker("run", *options, VALKEY_IMAGE).stdout.strip()
+def valkey(network_name: str) -> Iterator[None]:
+    """Valkey, at VALKEY_HOST for the containers of the network."""
+    options = ("--detach", "--rm", "--network", network_name, "--network-alias", VALKEY_HOST)
+    container = docker("run", *options, VALKEY_IMAGE).stdout.strip()
     try:
         yield
     finally:
-        _docker("stop", "--time", "1", container)
+        docker("stop", "--time", "1", container)
 
 
-def _docker(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+def docker(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     result = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)  # noqa: S607
     if check and result.returncode:
         sys.exit(f"docker {arguments[0]} failed: {result.stderr.strip()}")

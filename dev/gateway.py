@@ -99,15 +99,15 @@ class Gateway:
     def get_cwd(self) -> str:
         return str(ROOT)
 
-    def serve(self, host: str, port: int) -> None:
-        """Serves the template's routes until SIGINT or SIGTERM."""
+    def serve(self, host: str, port: int, static: Path) -> None:
+        """Serves the template's routes, and the files of `static`, until SIGINT or SIGTERM."""
         # Its server would log each request's path, and its gateway that of each refused one, and so tokens.
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         logging.getLogger("samcli.local.apigw.local_apigw_service").setLevel(logging.CRITICAL)
         # A thousand clients may connect at once; those that the queue has no place for would wait seconds to try again.
         BaseWSGIServer.request_queue_size = 1024
         service = LocalApiService(
-            self, port, host, static_dir=None, disable_authorizer=not self._with_authorizer, ssl_context=None
+            self, port, host, static_dir=str(static), disable_authorizer=not self._with_authorizer, ssl_context=None
         )
         # Bodies reach a function in base64, so that one which is not UTF-8 reaches it at all.
         service.api_provider.api.binary_media_types_set.add("*/*")

@@ -4,16 +4,19 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import quote
 
 import httpx
 import pytest
+import yaml
 
 from rest_sessions.client import Client
 from rest_sessions.store import SessionStore
 from tests.conftest import HTTP_NAMESPACE
 from tests.servers import Server
 
+ROOT = Path(__file__).parents[2]
 IP = "192.168.99.22"
 # Seconds that a busy machine may take for a few calls: the clock here is the real one.
 SLOW = 30
@@ -295,6 +298,14 @@ def test_the_data_of_a_session_is_limited(http: httpx.Client, app: str) -> None:
 def test_what_the_gateway_answers_by_itself_has_a_message_alone(http: httpx.Client) -> None:
     answer = http.get("/no/such/route/here")
     assert answer.json().keys() == {"message"}
+
+
+def test_shows_the_description_of_its_routes(http: httpx.Client) -> None:
+    document = (ROOT / "docs" / "openapi.yaml").read_text(encoding="utf-8")
+    assert http.get("/openapi.yaml").text == document
+    page = http.get("/api.html").text
+    for path in yaml.safe_load(document)["paths"]:
+        assert path in page
 
 
 def test_thirty_two_clients_at_once(http: httpx.Client, app: str) -> None:

@@ -11,6 +11,8 @@ from redis.cluster import RedisCluster
 from redis.connection import ConnectionPool
 from redis.credentials import CredentialProvider
 from redis.exceptions import (
+    AskError,
+    ClusterDownError,
     ClusterError,
     ConnectionError,
     NoScriptError,
@@ -59,7 +61,7 @@ class Client:
             try:
                 return self._send(commands)
             except _WORTH_A_RETRY:
-                self._server.drop_idle_connections()
+                self._server.recover()
                 return self._send(commands)
         except _UNAVAILABLE as error:
             raise StoreUnavailable(_reason(error)) from error
@@ -83,66 +85,132 @@ class Client:
         return replies
 
 
-class _Server:
+class _Node:
     """One server, by redis-py's connections alone: its clients and pipelines would take most of a call's time."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._pool = ConnectionPool.from_url(settings.redis_url, **_options(settings))
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
         self._idle: list[Any] = []
 
-    def exchange(self, commands: Sequence[PlainCommand]) -> list[Any]:
-        """The replies to `commands`; what the server refuses is an exception among them."""
+    def send(self, commands: Sequence[PlainCommand]) -> Any:
+        """The connection on which the replies to `commands` will come: for `replies`, or to be disconnected."""
         try:
             connection = self._idle.pop()
         except IndexError:
             connection = self._pool.make_connection()
         try:
-            connection.send_packed_command([b"".join(map(pack_command, commands))], check_health=False)
-            replies = [_reply(connection) for _ in commands]
+            packed = b"".join(pack_command(command) for command in commands)  # type: ignore[arg-type]
+            connection.send_packed_command([packed], check_health=False)
         except BaseException:
             connection.disconnect()
             raise
+        return connection
+
+    def replies(self, connection: Any, count: int) -> list[Any]:
+        """The next replies; what the server refuses is an exception among them. Keeps the connection."""
+        found = [_reply(connection) for _ in range(count)]
         self._idle.append(connection)
-        return replies
+        return found
 
     def drop_idle_connections(self) -> None:
-        # They lead to the same server as the one that failed.
         idle, self._idle = self._idle, []
         for connection in idle:
             connection.disconnect()
 
 
+class _Server:
+    """A single server."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._node = _Node(ConnectionPool.from_url(settings.redis_url, **_options(settings)))
+
+    def exchange(self, commands: Sequence[PlainCommand]) -> list[Any]:
+        """The replies to `commands`; what the server refuses is an exception among them."""
+        connection = self._node.send(commands)
+        try:
+            return self._node.replies(connection, len(commands))
+        except BaseException:
+            connection.disconnect()
+            raise
+
+    def recover(self) -> None:
+        """Makes ready for another try: idle connections lead to the same server as the one that failed."""
+        self._node.drop_idle_connections()
+
+
 class _Cluster:
-    """A cluster, by redis-py's client, which follows it as it changes."""
+    """A cluster. redis-py's client knows its nodes and follows it as it changes; commands go past that client, to all
+    nodes at once, as its pipeline would try each failed command again by itself, for longer than a caller waits.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._cluster: RedisCluster | None = None
+        self._client: RedisCluster | None = None
+        self._nodes: dict[str, _Node] = {}
 
     def exchange(self, commands: Sequence[PlainCommand]) -> list[Any]:
         """As that of a server."""
-        cluster = self._connected()
-        # One command has no need of a pipeline, which takes longer to make than to send.
-        if len(commands) == 1:
-            try:
-                return [cluster.execute_command(*commands[0])]  # type: ignore[no-untyped-call]
-            except NoScriptError as error:
-                return [error]
-        pipeline = cluster.pipeline(transaction=False)
-        for command in commands:
-            pipeline.execute_command(*command)
-        return list(pipeline.execute(raise_on_error=False))
+        client = self._connected()
+        places: dict[str, list[int]] = {}
+        for place, command in enumerate(commands):
+            places.setdefault(self._node_name(client, command), []).append(place)
+        replies: list[Any] = [None] * len(commands)
+        waiting: list[Any] = []
+        try:
+            for name, of_node in places.items():
+                waiting.append(self._nodes[name].send([commands[place] for place in of_node]))
+            for (name, of_node), connection in zip(places.items(), tuple(waiting), strict=True):
+                for place, reply in zip(of_node, self._nodes[name].replies(connection, len(of_node)), strict=True):
+                    replies[place] = reply
+                waiting.remove(connection)
+        except BaseException:
+            # Replies that nobody has read must not meet the next command.
+            for connection in waiting:
+                connection.disconnect()
+            raise
+        return [self._follow(client, *pair) for pair in zip(commands, replies, strict=True)]
 
-    def drop_idle_connections(self) -> None:
-        """redis-py looks after them."""
+    def recover(self) -> None:
+        """Makes ready for another try: a node may have lost its slots to another."""
+        for node in tuple(self._nodes.values()):
+            node.drop_idle_connections()
+        if self._client is not None:
+            self._client.nodes_manager.initialize()
 
     def _connected(self) -> RedisCluster:
         # Making it asks the cluster for its nodes, and so fails while there are none.
         with self._lock:
-            if self._cluster is None:
-                self._cluster = RedisCluster.from_url(self._settings.redis_url, **_options(self._settings))
-            return self._cluster
+            if self._client is None:
+                self._client = RedisCluster.from_url(self._settings.redis_url, **_options(self._settings))
+            return self._client
+
+    def _node_name(self, client: RedisCluster, command: PlainCommand) -> str:
+        key = _first_key(command)
+        node: Any = client.get_default_node() if key is None else client.get_node_from_key(key)  # type: ignore[no-untyped-call]
+        name: str = node.name
+        if name not in self._nodes:
+            self._nodes[name] = _Node(client.get_redis_connection(node).connection_pool)
+        return name
+
+    @staticmethod
+    def _follow(client: RedisCluster, command: PlainCommand, reply: Any) -> Any:
+        """The reply, or that of the node to which the first one points, or which will answer when it can."""
+        if not isinstance(reply, (AskError, ClusterDownError, TryAgainError)):
+            return reply
+        try:
+            return client.execute_command(*command)  # type: ignore[no-untyped-call]
+        except NoScriptError as error:
+            return error
+
+
+def _first_key(command: PlainCommand) -> Any:
+    match command:
+        case ("EVALSHA" | "EVAL", _, _, key, *_):
+            return key
+        case (_, key, *_):
+            return key
+    return None
 
 
 def _options(settings: Settings) -> dict[str, Any]:

@@ -24,7 +24,7 @@ MAX_LISTING_BYTES = 5_000_000
 
 # How much one script kills, finds or reads at most, so that none holds Redis for more than a few milliseconds. A
 # listing that fits into one answer needs only one look at the app's index.
-_KILL_BATCH = 100
+_KILL_BATCH = 25
 _ID_INDEX_BATCH = 1000
 _APP_INDEX_BATCH = 5000
 _READ_BATCH = 500

@@ -1,0 +1,20 @@
+"""In the container: one start of a contender, to its first answer. Imports no more than a Lambda runtime would."""
+
+import json
+import os
+import sys
+
+with open(f"/events/{sys.argv[1]}.json", encoding="utf-8") as file:  # noqa: PTH123 - pathlib takes time to import
+    event = json.load(file)
+if "token" in event["pathParameters"]:
+    event["pathParameters"]["token"] = os.environ["TOKEN"]
+
+
+class Context:
+    aws_request_id = "00000000-0000-4000-8000-000000000000"
+
+
+import app  # noqa: E402 - as a Lambda runtime does, once it is up
+
+answer = app.handler(event, Context())
+print(answer["body"])

@@ -1,0 +1,79 @@
+"""The floor: the commands of each operation over a bare socket with hiredis, and nothing around them."""
+
+import os
+import socket
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import hiredis
+
+from benchmarks.handler_worker import Contender, serve
+from rest_sessions import runtime
+from rest_sessions.client import Command
+from rest_sessions.scripts import ScriptCall
+from rest_sessions.store import SessionStore
+
+SIZE = 1 << 16
+
+
+class BareClient:
+    """Has the one method of the store's client, and adds up the time from packing a command to its parsed reply."""
+
+    def __init__(self, url: str) -> None:
+        address = urlsplit(url)
+        self._socket = socket.create_connection((address.hostname, address.port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._reader = hiredis.Reader()
+        self.nanoseconds = 0
+
+    def run(self, *commands: Command) -> list[Any]:
+        plain = [self._plain(command) for command in commands]
+        start = time.perf_counter_ns()
+        self._socket.sendall(b"".join(map(hiredis.pack_command, plain)))
+        replies = [self._reply() for _ in plain]
+        self.nanoseconds += time.perf_counter_ns() - start
+        for i, reply in enumerate(replies):
+            command = commands[i]
+            if isinstance(reply, hiredis.ReplyError) and isinstance(command, ScriptCall):
+                assert str(reply).startswith("NOSCRIPT"), reply
+                text = ("EVAL", command.script.text, len(command.keys), *command.keys, *command.args)
+                self._socket.sendall(hiredis.pack_command(text))
+                replies[i] = self._reply()
+        return replies
+
+    def _reply(self) -> Any:
+        while (reply := self._reader.gets()) is False:
+            self._reader.feed(self._socket.recv(SIZE))
+        return reply
+
+    @staticmethod
+    def _plain(command: Command) -> tuple[Any, ...]:
+        if isinstance(command, ScriptCall):
+            return ("EVALSHA", command.script.sha, len(command.keys), *command.keys, *command.args)
+        return command
+
+
+class Floor(Contender):
+    """Has handlers make the commands, and counts the time on the wire alone."""
+
+    def __init__(self) -> None:
+        self._client = BareClient(os.environ["REDIS_URL"])
+        store = SessionStore(self._client, os.environ["NAMESPACE"])  # type: ignore[arg-type]
+        runtime.open_store.cache_clear()
+        from rest_sessions import http  # noqa: PLC0415 - patched before the functions ask it for a store
+
+        http.open_store = lambda: store  # type: ignore[assignment]
+        super().__init__()
+
+    def time(self, operation: str, events: list[Any]) -> list[int]:
+        taken = []
+        for event in events:
+            self._client.nanoseconds = 0
+            self.call(operation, event)
+            taken.append(self._client.nanoseconds)
+        return taken
+
+
+if __name__ == "__main__":
+    serve(Floor())

@@ -1,0 +1,194 @@
+"""This project's contender: each operation from API Gateway's event to its answer, in the function's own handler."""
+
+import importlib.util
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.workload import APP, CHANGES, DATA, DT, IP, LISTED, LISTED_APP, POOL, SESSIONS_OF_USER
+from rest_sessions.client import Client, Command
+from rest_sessions.runtime import load_settings, open_store
+from rest_sessions.store import SessionStore
+
+ROOT = Path(__file__).resolve().parent.parent
+FUNCTIONS = {
+    "create": "create_session",
+    "get": "get_session",
+    "set": "set_session",
+    "kill": "kill_session",
+    "soid": "list_sessions_of_id",
+    "killsoid": "kill_sessions_of_id",
+    "soapp": "list_sessions_of_app",
+    "activity": "count_active_users",
+    "killall": "kill_sessions_of_app",
+}
+
+Event = dict[str, Any]
+
+
+BATCH = 500
+
+
+class Batch:
+    """Takes commands where the client does, and keeps them."""
+
+    def __init__(self) -> None:
+        self.commands: list[Command] = []
+
+    def run(self, *commands: Command) -> list[Any]:
+        self.commands += commands
+        return [1] * len(commands)
+
+
+class Context:
+    aws_request_id = "00000000-0000-4000-8000-000000000000"
+
+
+def load(function: str) -> Callable[[Event, Context], dict[str, Any]]:
+    spec = importlib.util.spec_from_file_location(function, ROOT / "functions" / function / "app.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    handler: Callable[[Event, Context], dict[str, Any]] = module.handler
+    return handler
+
+
+class Contender:
+    """Makes events, calls handlers, and tells how long these took."""
+
+    def __init__(self) -> None:
+        self._handlers = {operation: load(function) for operation, function in FUNCTIONS.items()}
+        events = ROOT / "events"
+        self._events = {
+            operation: json.loads((events / f"{function}.json").read_text(encoding="utf-8"))
+            for operation, function in FUNCTIONS.items()
+        }
+        self._app = APP
+        self._tokens: list[str] = []
+        self._users = 0
+
+    def event(
+        self, operation: str, *, app: str = "", query: Event | None = None, body: Any = None, **path: str
+    ) -> Event:
+        sample = self._events[operation]
+        context = {**sample["requestContext"], "authorizer": {"lambda": {"name": "web", "apps": "*", "allow": "*"}}}
+        event = {**sample, "requestContext": context, "pathParameters": {"app": app or self._app, **path}}
+        event["queryStringParameters"] = query or {}
+        if body is not None:
+            event["body"] = json.dumps(body)
+        return event
+
+    def call(self, operation: str, event: Event) -> Any:
+        answer = self._handlers[operation](event, Context())
+        assert answer["statusCode"] == 200, answer
+        return json.loads(answer["body"])
+
+    def create(self, id: str, app: str = "") -> str:
+        event = self.event("create", app=app, id=id, query={"ip": IP}, body=DATA)
+        token: str = self.call("create", event)["token"]
+        return token
+
+    def fill(self, app: str) -> None:
+        self._app = app
+        self._tokens = [self.create(f"user{i}") for i in range(POOL)]
+        for i in range(LISTED):
+            self.create(f"user{i}", LISTED_APP)
+
+    def fill_many(self, count: int, app: str, age: int, ttl: int) -> None:
+        """`count` sessions of as many users, created `age` seconds ago, by the commands of create in large batches."""
+        settings = load_settings()
+        client = Client(settings)
+        batch = Batch()
+        store = SessionStore(batch, settings.namespace, lambda: time.time() - age)  # type: ignore[arg-type]
+        data = {key: json.dumps(value) for key, value in DATA.items()}
+        for i in range(count):
+            store.create_session(app, f"user{i:07}", IP, ttl=ttl, data=data)
+            if len(batch.commands) >= BATCH or i == count - 1:
+                client.run(*batch.commands)
+                batch.commands.clear()
+
+    def read(self, seconds: float) -> list[int]:
+        """Nanoseconds of each get, one after the other, for so long."""
+        taken: list[int] = []
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            taken += self.time("get", self.events("get", 20))
+        return taken
+
+    def events(self, operation: str, count: int) -> list[Event]:  # noqa: C901, PLR0911 - a table, a case an operation
+        """Events to be timed; what they need is made here."""
+        first = self._users
+        self._users += count
+        new = [f"new{first + i}" for i in range(count)]
+        match operation:
+            case "create":
+                return [self.event("create", id=id, query={"ip": IP}, body=DATA) for id in new]
+            case "get":
+                return [self.event("get", token=self._tokens[(first + i) % POOL]) for i in range(count)]
+            case "set":
+                return [self.event("set", token=self._tokens[(first + i) % POOL], body=CHANGES) for i in range(count)]
+            case "kill":
+                return [self.event("kill", token=self.create(id)) for id in new]
+            case "soid" | "killsoid":
+                ids = [f"soid{i % 20}" for i in range(count)] if operation == "soid" else new
+                for id in dict.fromkeys(ids):
+                    missing = SESSIONS_OF_USER - len(self.call("soid", self.event("soid", id=id))["sessions"])
+                    for _ in range(missing):
+                        self.create(id)
+                return [self.event(operation, id=id) for id in ids]
+            case "soapp":
+                return [self.event("soapp", app=LISTED_APP, query={"dt": str(DT)}) for _ in range(count)]
+            case "first page of soapp":
+                query = {"dt": str(DT), "limit": str(LISTED)}
+                return [self.event("soapp", query=query) for _ in range(count)]
+            case "activity":
+                return [self.event("activity", query={"dt": str(DT)}) for _ in range(count)]
+        raise ValueError(operation)
+
+    def time(self, operation: str, events: list[Event]) -> list[int]:
+        """Nanoseconds of each call."""
+        handler = self._handlers[operation.rpartition(" ")[2]]
+        context = Context()
+        now = time.perf_counter_ns
+        taken = []
+        for event in events:
+            start = now()
+            answer = handler(event, context)
+            taken.append(now() - start)
+            assert answer["statusCode"] == 200, answer
+        return taken
+
+
+def serve(contender: Any) -> None:
+    """Carries out orders from standard input, a JSON line each; answers on the real standard output."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    # Logs and metrics are written, and cost what that costs, but nobody reads them.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    for line in sys.stdin:
+        order = json.loads(line)
+        answer: Any = None
+        if order["do"] == "fill":
+            contender.fill(order.get("app", APP))
+        elif order["do"] == "fill_many":
+            contender.fill_many(order["count"], order["app"], order["age"], order["ttl"])
+        elif order["do"] == "read":
+            answer = contender.read(order["seconds"])
+        elif order["do"] == "killall":
+            answer = open_store().kill_sessions_of_app(order["app"])
+        elif order["do"] == "sweep":
+            answer = open_store().sweep_expired()
+        elif order["do"] == "prepare":
+            prepared = contender.events(order["operation"], order["count"])
+        else:
+            answer = contender.time(order["operation"], prepared)
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    serve(Contender())

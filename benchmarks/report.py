@@ -1,0 +1,241 @@
+"""docs/performance.md, its plots, and its raw figures: written from one run, never by hand."""
+
+import json
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks import plots
+from benchmarks.cold import REDIS_ONLY, WITH_LAYER, WITHOUT_BYTECODE
+from benchmarks.contenders import FLOOR, HANDLER, LIBRARY, ROOT
+
+DOCS = ROOT / "docs"
+TRIED = Path(__file__).with_name("tried.md")
+
+# At most so many times redis-sessions' bare library call, at p50.
+TO_LIBRARY = {"get": 0.9, "set": 0.9, "kill": 0.6, "soid": 1.0, "create": 1.2, "activity": 3.0}
+TO_FLOOR = {"get": 2.5, "set": 2.5}
+ONE_ROUND_TRIP = ("create", "get", "set", "kill", "activity")
+
+Rows = list[list[str]]
+
+
+def table(head: list[str], rows: Rows) -> str:
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def ratio(ours: list[Any], theirs: list[Any], of: Callable[[Any], float] = lambda row: row["p50"]) -> tuple[float, str]:
+    """The median of the rounds' ratios, and it with the least and the greatest of them."""
+    ratios = [of(a) / of(b) for a, b in zip(ours, theirs, strict=True)]
+    middle = statistics.median(ratios)
+    return middle, f"{middle:.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
+def verdict(value: float, limit: float) -> str:
+    return f"≤ {limit:g}: {'met' if value <= limit else '**missed**'}"
+
+
+def at_least(value: float, limit: float) -> str:
+    return f"≥ {limit:g}: {'met' if value >= limit else '**missed**'}"
+
+
+def median(rows: list[Any], key: str) -> float:
+    return statistics.median(row[key] for row in rows)
+
+
+def warm(results: dict[str, Any]) -> str:
+    rows: Rows = []
+    for operation, found in results.items():
+        ours, floor, theirs = found[HANDLER], found[FLOOR], found.get(LIBRARY)
+        row = [operation, f"{median(ours, 'p50'):.0f} / {median(ours, 'p99'):.0f}", f"{median(floor, 'p50'):.0f}"]
+        to_floor = ratio(ours, floor)
+        row += [to_floor[1], verdict(to_floor[0], TO_FLOOR[operation]) if operation in TO_FLOOR else ""]
+        if theirs:
+            to_library = ratio(ours, theirs)
+            row += [f"{median(theirs, 'p50'):.0f} / {median(theirs, 'p99'):.0f}", to_library[1]]
+            row += [verdict(to_library[0], TO_LIBRARY[operation]) if operation in TO_LIBRARY else ""]
+        rows.append(row)
+    head = ["operation", "handler p50 / p99, µs", "floor p50, µs", "handler / floor", "target"]
+    if LIBRARY in next(iter(results.values())):
+        head += ["redis-sessions p50 / p99, µs", "handler / redis-sessions", "target"]
+    return table(head, rows)
+
+
+def redis_time(results: dict[str, Any]) -> str:
+    rows: Rows = []
+    for operation, found in results.items():
+        ours, theirs = found[HANDLER], found[LIBRARY]
+        value, text = ratio(ours, theirs, lambda row: row["redis"])
+        trips = median(ours, "round_trips")
+        wanted = verdict(round(trips, 1), 1) if operation in ONE_ROUND_TRIP else verdict(round(trips, 1), 2)
+        row = [operation, f"{median(ours, 'redis'):.1f}", f"{median(theirs, 'redis'):.1f}", text, verdict(value, 1)]
+        rows.append([*row, f"{trips:.2f}", wanted, f"{median(theirs, 'round_trips'):.2f}"])
+    head = [
+        "operation",
+        "ours, µs",
+        "redis-sessions, µs",
+        "ratio",
+        "target",
+        "round trips",
+        "target",
+        "redis-sessions'",
+    ]
+    return table(head, rows)
+
+
+def cold(results: dict[str, Any]) -> str:
+    rows: Rows = []
+    for function in ("create_session", "get_session"):
+        found = results[function]
+        layer = found[WITH_LAYER]
+        for name, times in found.items():
+            row = [function, name, f"{statistics.median(times):.0f} ({min(times):.0f} to {max(times):.0f})"]
+            if name == WITH_LAYER:
+                row += ["", ""]
+            else:
+                value, text = ratio(times, layer, lambda time: time)
+                wanted = {
+                    REDIS_ONLY: verdict(round(1 / value, 2), 1.4).replace("≤ 1.4", "layer ≤ 1.4 times it"),
+                    WITHOUT_BYTECODE: at_least(value, 2.5),
+                    LIBRARY: at_least(value, 1),
+                }
+                row += [text, wanted[name]]
+            rows.append(row)
+    return table(["function", "contender", "ms (least to most)", "times the layer's", "target"], rows)
+
+
+def scale(results: dict[str, Any]) -> str:
+    sizes = list(results["sizes"])
+    rows: Rows = []
+    for name in results["sizes"][sizes[0]]:
+        for operation in [key for key in results["sizes"][sizes[0]][name] if key not in ("bytes", "killall")]:
+            found = [results["sizes"][size][name][operation] for size in sizes]
+            growth = found[-1]["p50"] / found[0]["p50"]
+            cells = [f"{f['p50']:.0f} / {f['p99']:.0f}" for f in found]
+            rows.append(
+                [f"{name}: {operation}", *cells, f"{growth:.2f}", verdict(growth, 1.3) if name == HANDLER else ""]
+            )
+    head = ["p50 / p99, µs, at", *[f"{int(size):,}" for size in sizes], "last / first, p50", "target"]
+    return table(head, rows)
+
+
+def memory(results: dict[str, Any]) -> str:
+    rows: Rows = []
+    for size, found in results["sizes"].items():
+        ours, theirs = found[HANDLER]["bytes"], found.get(LIBRARY, {}).get("bytes")
+        row = [f"{int(size):,}", f"{ours:.0f}"]
+        if theirs:
+            row += [f"{theirs:.0f}", f"{ours / theirs:.2f}", verdict(ours / theirs, 0.9)]
+        rows.append(row)
+    return table(["sessions", "bytes a session", "redis-sessions", "ratio", "target"], rows)
+
+
+def removal(results: dict[str, Any]) -> str:
+    rows: Rows = []
+    for what in ("killall", "sweep"):
+        for name, found in results[what].items():
+            quiet, meanwhile = found["quiet"]["p99"], found["meanwhile"]["p99"]
+            count = found.get("sessions") or max(map(int, results["sizes"]))
+            answer = found["answer"]
+            row = [f"{what}, {name}", f"{count:,}", f"{found['seconds']:.1f}", f"{quiet:.0f}", f"{meanwhile:.0f}"]
+            row += [f"{meanwhile / quiet:.1f}", verdict(meanwhile / quiet, 5) if name == HANDLER else ""]
+            row += [f"{found['meanwhile']['max'] / 1000:.0f}", answer if isinstance(answer, str) else ""]
+            rows.append(row)
+    head = [
+        "",
+        "sessions",
+        "s",
+        "readers' p99 before, µs",
+        "meanwhile",
+        "ratio",
+        "target",
+        "longest read, ms",
+        "failed",
+    ]
+    return table(head, rows)
+
+
+def throughput(results: dict[str, Any]) -> str:
+    rows = [
+        [
+            str(count),
+            *[f"{found[count]['per_second']:,.0f}, {found[count]['p99'] / 1000:.1f}" for found in results.values()],
+        ]
+        for count in next(iter(results.values()))
+    ]
+    return table(["clients", *[f"{name}: gets a second, p99 in ms" for name in results]], rows)
+
+
+def write(results: dict[str, Any]) -> None:
+    """Writes docs/performance.md, .json and the plots."""
+    results = json.loads(json.dumps(results))
+    (DOCS / "performance.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    draw(results)
+    machine = results["machine"]
+    spread = results["spread"]
+    parts = [
+        "# How fast is it?",
+        f"Written by `make bench` on {machine['date']}; the raw figures are in [performance.json](performance.json). "
+        f"{machine['cores']} cores ({machine['cpu']}), Python {machine['python']}, {machine['redis']}, Node {machine['node']}, "
+        "all on one machine. Absolute times say little there: every claim is a ratio from one run, in which the contenders "
+        "take turns, with its least and greatest value by round.",
+        "## Warm: one operation",
+        "The handler is the whole function, from API Gateway's event to its answer. redis-sessions 4.0.0 is its bare library call "
+        "in Node, without HTTP, parsing or keys. The floor is our commands over a bare socket with hiredis, and nothing else. "
+        "`soid` and `killsoid` meet 5 sessions, `soapp` lists 100.",
+        "![p50 of each operation](performance-warm.svg)",
+        warm(results["warm"]),
+        "Redis's own time, from `INFO commandstats`, and round trips, counted by Redis:",
+        redis_time(results["warm"]),
+        "## Cold: from a process's start to its first answer",
+        "In Lambda's container image, `python3.13` alone (without Lambda's runtime client, which all have), files in memory.",
+        "![cold starts](performance-cold.svg)",
+        cold(results["cold"]),
+        "What the packages' own modules cost to import (`-X importtime`), ms: "
+        + ", ".join(f"{name} {us / 1000:.1f}" for name, us in results["cold"]["imports"].items())
+        + ".",
+        "## To a million sessions in one app",
+        "![p50 by sessions](performance-scale.svg)",
+        scale(results["scale"]),
+        "Memory, the same ids and data on both sides:",
+        memory(results["scale"]),
+        "Removing them all, while 4 readers call `get` in another app:",
+        removal(results["scale"]),
+        "redis-sessions sweeps one session after the other, and got a tenth of them.",
+        "## Parallel clients",
+        "Clients, Redis and all masters share the machine's cores, so this shows where it is full, not what a cluster can.",
+        "![gets a second](performance-throughput.svg)",
+        throughput(results["throughput"]),
+        "The 16 partitions of an app lie on masters by hash. The busiest of three masters has "
+        + ", ".join(
+            f"{share:.3f} times its share with {int(apps):,} app{'s'[: int(apps) > 1]}"
+            for apps, share in spread["masters"].items()
+        )
+        + f"; the busiest partition of an app with 100,000 users {spread['partitions']:.3f} times its.",
+        TRIED.read_text(encoding="utf-8").strip(),
+    ]
+    (DOCS / "performance.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def draw(results: dict[str, Any]) -> None:
+    shown = [operation for operation in results["warm"] if operation != "soapp"]
+    names = list(results["warm"]["get"])
+    series = {name: [median(results["warm"][operation][name], "p50") for operation in shown] for name in names}
+    plots.bars(DOCS / "performance-warm.svg", "p50, µs", shown, series)
+    functions = ["create_session", "get_session"]
+    contenders = results["cold"]["get_session"]
+    cold_series = {name: [statistics.median(results["cold"][f][name]) for f in functions] for name in contenders}
+    plots.bars(DOCS / "performance-cold.svg", "ms, median", functions, cold_series)
+    sizes = results["scale"]["sizes"]
+    of_scale = {
+        operation: ([float(size) for size in sizes], [sizes[size][HANDLER][operation]["p50"] for size in sizes])
+        for operation in ("create", "get", "set", "activity")
+    }
+    plots.lines(DOCS / "performance-scale.svg", "sessions", "p50, µs", of_scale)
+    of_throughput = {
+        name: ([float(c) for c in found], [f["per_second"] for f in found.values()])
+        for name, found in results["throughput"].items()
+    }
+    plots.lines(DOCS / "performance-throughput.svg", "clients", "gets a second", of_throughput)

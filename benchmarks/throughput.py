@@ -1,0 +1,53 @@
+"""Gets a second from 1 to 64 parallel clients, on one Redis and on a cluster; and how 16 partitions spread apps."""
+
+import contextlib
+from collections import Counter
+from typing import Any
+
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
+
+from benchmarks.contenders import HANDLER, Worker, worker
+from benchmarks.scale import quantiles, together
+from rest_sessions.keys import PARTITIONS, Keyspace, partition_of
+from tests.servers import CLUSTER, Servers
+
+CLIENTS = [1, 2, 4, 8, 16, 32, 64]
+SECONDS = 2.0
+MASTERS = 3
+APPS = [1, 10, 1000]
+USERS = 100_000
+
+
+def measure() -> dict[str, Any]:
+    with Servers() as servers:
+        return {name: on_server(servers.get(name).url, name == CLUSTER) for name in ("redis-server", CLUSTER)}
+
+
+def on_server(url: str, is_cluster: bool) -> dict[int, dict[str, float]]:
+    results = {}
+    with contextlib.ExitStack() as stack:
+        clients: list[Worker] = []
+        for count in CLIENTS:
+            new = [
+                stack.enter_context(worker(HANDLER, url, REDIS_CLUSTER="1" if is_cluster else "0"))
+                for _ in range(count - len(clients))
+            ]
+            for number, client in enumerate(new, len(clients)):
+                client.order(do="fill", app=f"client{number}")
+            clients += new
+            latencies = together(clients, SECONDS)
+            results[count] = {"per_second": len(latencies) / SECONDS, **quantiles(latencies)}
+    return results
+
+
+def spread() -> dict[str, Any]:
+    """The busiest master's and the busiest partition's share, over the mean: 1 is even."""
+    keyspace = Keyspace("rs")
+    slots_of_a_master = -(-REDIS_CLUSTER_HASH_SLOTS // MASTERS)
+    masters = {}
+    for apps in APPS:
+        keys = [p.ids for app in range(apps) for p in keyspace.partitions(f"app{app:04}")]
+        loads = Counter(key_slot(key.encode()) // slots_of_a_master for key in keys)
+        masters[apps] = max(loads.values()) / (len(keys) / MASTERS)
+    users = Counter(partition_of(f"user{i}@example.com") for i in range(USERS))
+    return {"masters": masters, "partitions": max(users.values()) / (USERS / PARTITIONS)}

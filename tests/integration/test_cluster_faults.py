@@ -1,0 +1,164 @@
+"""A cluster that changes, stands still, or loses a master, beneath calls that go on."""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+from redis.crc import key_slot
+
+from dev.embedded_store import LOOPBACK
+from rest_sessions.client import Client
+from rest_sessions.errors import StoreUnavailable
+from rest_sessions.keys import Keyspace, partition_of
+from rest_sessions.store import SessionStore
+from tests.servers import CLUSTER, Server, Servers
+
+APP = "webapp"
+IP = "192.0.2.7"
+# Within which every call has to end, as the contract's readers wait for no longer.
+SECONDS = 5.0
+
+
+@pytest.fixture
+def servers() -> Iterator[Servers]:
+    """A cluster of its own, which may be broken."""
+    with Servers() as servers:
+        yield servers
+
+
+@pytest.fixture
+def cluster(servers: Servers) -> Server:
+    return servers.get(CLUSTER)
+
+
+@pytest.fixture
+def store(cluster: Server, namespace: str) -> SessionStore:
+    return SessionStore(Client(cluster.settings(namespace)), namespace)
+
+
+def masters(cluster: Server) -> dict[int, redis.Redis]:
+    """A client of each master, by its port."""
+    with cluster.connect() as client:
+        return {node.port: redis.Redis(LOOPBACK, node.port, decode_responses=True) for node in client.get_nodes()}
+
+
+def owner(cluster: Server, key: str) -> int:
+    with cluster.connect() as client:
+        return client.get_node_from_key(key).port
+
+
+def process_at(port: int) -> int:
+    with redis.Redis(LOOPBACK, port) as client:
+        return client.info("server")["process_id"]
+
+
+def within_seconds(call) -> None:
+    """It ends in time: with an answer, or as what says that the store is away."""
+    begin = time.monotonic()
+    with contextlib.suppress(StoreUnavailable):
+        call()
+    assert time.monotonic() - begin < SECONDS
+
+
+def user_at(store: SessionStore, cluster: Server, namespace: str, port: int) -> str:
+    """A user whose sessions are on the master at `port`."""
+    for number in range(1000):
+        key = Keyspace(namespace).partition(APP, partition_of(f"user{number}")).ids
+        if owner(cluster, key) == port:
+            return f"user{number}"
+    raise AssertionError
+
+
+@pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL], ids=["stands-still", "dies"])
+def test_a_master_is_gone(cluster, store, namespace, how) -> None:
+    entry = urlsplit(cluster.url).port
+    victim = next(port for port in masters(cluster) if port != entry)
+    lost = user_at(store, cluster, namespace, victim)
+    kept = user_at(store, cluster, namespace, entry)
+    token_lost, token_kept = (store.create_session(APP, id, IP) for id in (lost, kept))
+    pid = process_at(victim)
+    os.kill(pid, how)
+    try:
+        for call in (
+            lambda: store.count_active_users(APP, 60),
+            lambda: store.get_session(APP, token_lost),
+            lambda: store.create_session(APP, lost, IP),
+            lambda: store.list_sessions_of_app(APP, 60),
+            lambda: store.kill_sessions_of_app("another"),
+            store.ping,
+        ):
+            within_seconds(call)
+        with pytest.raises(StoreUnavailable):
+            store.get_session(APP, token_lost)
+    finally:
+        if how == signal.SIGSTOP:
+            os.kill(pid, signal.SIGCONT)
+    if how == signal.SIGSTOP:
+        give_up = time.monotonic() + 20
+        while True:
+            try:
+                assert store.get_session(APP, token_lost).id == lost
+                break
+            except StoreUnavailable:
+                # The cluster takes a moment to hold the node for well again.
+                assert time.monotonic() < give_up
+                time.sleep(0.2)
+        assert store.get_session(APP, token_kept).id == kept
+
+
+def move(slot: int, source: redis.Redis, target: redis.Redis) -> None:
+    """Moves a slot and its keys, by way of the states in which nodes answer ASK and TRYAGAIN."""
+    source_id, target_id = source.cluster("MYID"), target.cluster("MYID")
+    target.cluster("SETSLOT", slot, "IMPORTING", source_id)
+    source.cluster("SETSLOT", slot, "MIGRATING", target_id)
+    port = target.connection_pool.connection_kwargs["port"]
+    while keys := source.cluster("GETKEYSINSLOT", slot, 10):
+        source.execute_command("MIGRATE", LOOPBACK, port, "", 0, 5000, "KEYS", *keys)
+        time.sleep(0.005)
+    for node in (target, source):
+        node.cluster("SETSLOT", slot, "NODE", target_id)
+
+
+def test_slots_move_under_load(cluster, store, namespace) -> None:
+    nodes = masters(cluster)
+    tokens = [store.create_session(APP, f"user{i}", IP) for i in range(40)]
+    written = dict.fromkeys(tokens, 0)
+    done = threading.Event()
+    faults: list[BaseException] = []
+
+    def use() -> None:
+        number = 0
+        try:
+            while not done.is_set():
+                number += 1
+                for token in tokens:
+                    session = store.set_session(APP, token, {"n": str(number)})
+                    written[token] = number
+                    assert session is not None
+                assert store.count_active_users(APP, 600) == 40
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the test's own thread tells it
+            faults.append(error)
+
+    user = threading.Thread(target=use)
+    user.start()
+    try:
+        for partition in Keyspace(namespace).partitions(APP):
+            slot = key_slot(partition.ids.encode())
+            source = owner(cluster, partition.ids)
+            target = next(port for port in nodes if port != source)
+            move(slot, nodes[source], nodes[target])
+    finally:
+        done.set()
+        user.join()
+    assert not faults, faults
+    for token in tokens:
+        session = store.get_session(APP, token)
+        assert session.data == {"n": str(written[token])}
+        assert store.kill_session(APP, token) == 1
+    assert store.count_active_users(APP, 600) == 0

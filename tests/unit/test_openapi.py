@@ -1,0 +1,224 @@
+"""docs/openapi.yaml says what the template routes and what the rules accept."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+from samcli.yamlhelper import yaml_parse
+
+from rest_sessions import access, errors, validation
+from rest_sessions.errors import ApiError, BadRequest
+from rest_sessions.http import HEADERS
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text(encoding="utf-8"))
+COMPONENTS = DOCUMENT["components"]
+OPERATIONS = {
+    f"{method.upper()} {path}": operation
+    for path, methods in DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+    if method != "parameters"
+}
+
+
+def resolve(part):
+    """`part`, or what it refers to."""
+    while "$ref" in part:
+        found = DOCUMENT
+        for name in part["$ref"].removeprefix("#/").split("/"):
+            found = found[name]
+        part = found
+    return part
+
+
+def parameters(route):
+    method, _, path = route.partition(" ")
+    item = DOCUMENT["paths"][path]
+    return [resolve(p) for p in [*item.get("parameters", []), *item[method.lower()].get("parameters", [])]]
+
+
+def in_python(part):
+    """A schema whose patterns mean to Python what they mean to JSON Schema: a `$` there is the very end."""
+    if isinstance(part, list):
+        return [in_python(item) for item in part]
+    if isinstance(part, dict):
+        pattern = {"pattern": part["pattern"].removesuffix("$") + r"\Z"} if isinstance(part.get("pattern"), str) else {}
+        return {name: in_python(value) for name, value in part.items()} | pattern
+    return part
+
+
+def is_valid(schema, value):
+    return Draft202012Validator(in_python({**schema, "components": COMPONENTS})).is_valid(value)
+
+
+def schema_of(name):
+    return resolve(COMPONENTS["parameters"][name]["schema"])
+
+
+def is_accepted(parse, value):
+    try:
+        parse(value)
+    except BadRequest:
+        return False
+    return True
+
+
+def test_is_openapi_3_1():
+    assert DOCUMENT["openapi"].startswith("3.1")
+    validate(DOCUMENT)
+
+
+def template_routes():
+    for resource in yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))["Resources"].values():
+        for event in resource.get("Properties", {}).get("Events", {}).values():
+            if event["Type"] == "HttpApi":
+                yield f"{event['Properties']['Method']} {event['Properties']['Path']}"
+
+
+def test_has_the_routes_of_the_template():
+    assert set(OPERATIONS) == set(template_routes())
+
+
+def test_names_operations_as_keys_do():
+    names = {operation["operationId"] for operation in OPERATIONS.values()}
+    assert names == {*access.OPERATIONS, "ping"}
+
+
+@pytest.mark.parametrize("route", OPERATIONS)
+class TestRoute:
+    def test_has_the_parameters_of_its_path(self, route):
+        in_path = {parameter["name"] for parameter in parameters(route) if parameter["in"] == "path"}
+        assert in_path == set(re.findall(r"\{(\w+)}", route))
+
+    def test_needs_a_key_unless_it_is_ping(self, route):
+        assert OPERATIONS[route].get("security") == ([] if route == "GET /ping" else None)
+
+    def test_tells_of_the_errors_that_all_can_have(self, route):
+        expected = {"200", "429", "500", "503"} | (set() if route == "GET /ping" else {"400", "401", "403"})
+        assert expected <= OPERATIONS[route]["responses"].keys()
+
+    def test_tells_of_the_errors_of_bodies_just_where_there_is_one(self, route):
+        of_bodies = {"413", "415"} & OPERATIONS[route]["responses"].keys()
+        assert of_bodies == ({"413", "415"} if "requestBody" in OPERATIONS[route] else set())
+
+    def test_has_examples_that_are_valid(self, route):
+        responses = [resolve(response) for response in OPERATIONS[route]["responses"].values()]
+        for content in [r["content"] for r in (*responses, OPERATIONS[route].get("requestBody", {})) if "content" in r]:
+            media = content["application/json"]
+            if "schema" not in media:
+                assert route == "GET /ping"
+                continue
+            examples = [example["value"] for example in media.get("examples", {}).values()]
+            if "example" in media:
+                examples.append(media["example"])
+            assert examples
+            assert all(is_valid(media["schema"], example) for example in examples), examples
+
+
+def test_sends_the_headers_of_every_answer():
+    for name, header in COMPONENTS["headers"].items():
+        if name != "Retry-After":
+            assert header["schema"]["const"] == HEADERS[name]
+
+
+def all_errors():
+    found = [ApiError]
+    for error in found:
+        found += error.__subclasses__()
+    return [error for error in found if hasattr(error, "name")]
+
+
+@pytest.mark.parametrize("error", all_errors(), ids=lambda error: error.__name__)
+def test_knows_every_error_by_status_and_name(error):
+    routes = [operation["responses"] for operation in OPERATIONS.values()]
+    answers = [resolve(responses[str(error.status)]) for responses in routes if str(error.status) in responses]
+    assert answers
+    for answer in answers:
+        schema = answer["content"]["application/json"]["schema"]
+        assert is_valid(schema, {"name": error.name, "message": "x"})
+        assert not is_valid(schema, {"name": "another", "message": "x"})
+
+
+text = st.text() | st.text("abcXYZ019_- ./:ä딸\x7f\ufffd\n", max_size=140)
+
+
+class TestRules:
+    """What the document takes for valid is just what the rules accept."""
+
+    @given(text)
+    @example("a" * 20)
+    @example("a" * 21)
+    def test_of_app(self, value):
+        assert is_valid(schema_of("app"), value) == is_accepted(validation.parse_app, value)
+
+    @given(text)
+    @example("ä" * 128)
+    @example("ä" * 129)
+    def test_of_id(self, value):
+        # API Gateway takes a path apart at each slash before anybody could ask.
+        assert is_valid(schema_of("id"), value) == (is_accepted(validation.parse_id, value) and "/" not in value)
+
+    @given(text)
+    @example("a" * 45)
+    @example("a" * 46)
+    def test_of_ip(self, value):
+        assert is_valid(schema_of("ip"), value) == is_accepted(validation.parse_ip, value)
+
+    @given(text | st.text("aZ0-", min_size=63, max_size=65))
+    def test_of_token(self, value):
+        assert is_valid(schema_of("token"), value) == is_accepted(validation.parse_token, value)
+
+    @given(st.integers())
+    @example(9)
+    @example(10)
+    @example(validation.MAX_TTL)
+    @example(validation.MAX_TTL + 1)
+    @example(validation.MAX_LIMIT)
+    @example(validation.MAX_LIMIT + 1)
+    def test_of_numbers(self, value):
+        for name, parse in (
+            ("ttl", validation.parse_ttl),
+            ("dt", validation.parse_dt),
+            ("limit", validation.parse_limit),
+        ):
+            assert is_valid(schema_of(name), value) == is_accepted(parse, str(value)), name
+
+    @given(st.sampled_from(["1", "0", "true", "false", "True", "yes", "2", "on"]))
+    def test_of_no_resave(self, value):
+        assert is_valid(schema_of("no_resave"), value) == is_accepted(validation.parse_no_resave, value)
+
+    @given(st.from_regex(r"[0-9]{1,13}-[0-9a-g]{31,33}", fullmatch=True))
+    def test_of_cursor(self, value):
+        assert is_valid(schema_of("cursor"), value) == is_accepted(validation.parse_cursor, value)
+
+    def test_of_defaults(self):
+        assert schema_of("ttl")["default"] == validation.DEFAULT_TTL
+        assert validation.parse_no_resave(schema_of("no_resave")["default"]) is False
+
+    values = (
+        st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats(allow_nan=False) | st.text(max_size=5)
+    )
+    nested = st.lists(st.integers(), max_size=2) | st.dictionaries(st.text(max_size=2), st.integers(), max_size=2)
+
+    @given(st.dictionaries(st.text(max_size=130), values | nested, max_size=4) | nested)
+    def test_of_data(self, value):
+        body = json.dumps(value).encode()
+        if "Infinity" not in body.decode():
+            assert is_valid(COMPONENTS["schemas"]["Data"], value) == is_accepted(validation.parse_data, body)
+
+    def test_of_sizes(self):
+        assert COMPONENTS["schemas"]["Data"]["maxProperties"] == validation.MAX_KEYS
+        assert f"{validation.MAX_BODY_BYTES:,}" in COMPONENTS["schemas"]["Data"]["description"]
+
+
+def test_has_no_error_of_its_own():
+    names = {error.name for error in all_errors()}
+    told = set(re.findall(r'"name": "(\w+)", "message"', (ROOT / "docs" / "openapi.yaml").read_text(encoding="utf-8")))
+    assert told <= names
+    assert errors.StoreUnavailable.name in told
