@@ -22,9 +22,9 @@ from .validation import DEFAULT_TTL, MAX_DATA_BYTES, MAX_KEYS, check_size
 # Lambda takes an answer of 6 MB at most, counted after the body became a JSON string; this leaves room for the rest.
 MAX_LISTING_BYTES = 5_000_000
 
-# How much one script kills, finds or reads at most, so that none holds Redis for more than a few milliseconds. A
-# listing that fits into one answer needs only one look at the app's index.
-_KILL_BATCH = 25
+# How much one script finds or reads at most, and all scripts of a round trip kill, as Redis serves nobody else until it
+# is through with them. A listing that fits into one answer needs only one look at the app's index.
+_KILLED_AT_ONCE = 128
 _ID_INDEX_BATCH = 1000
 _APP_INDEX_BATCH = 5000
 _READ_BATCH = 500
@@ -171,16 +171,17 @@ class SessionStore:
             partitions = self._keys.partitions(app)
             while partitions and may_go_on():
                 now = self._now()
+                batch_size = _KILLED_AT_ONCE // len(partitions)
                 expired = self._client.run(
                     *(
-                        ("ZRANGEBYSCORE", partition.expiry, "-inf", f"({now}", "LIMIT", 0, _KILL_BATCH)
+                        ("ZRANGEBYSCORE", partition.expiry, "-inf", f"({now}", "LIMIT", 0, batch_size)
                         for partition in partitions
                     )
                 )
                 batches = [batch for batch in zip(partitions, expired, strict=True) if batch[1]]
                 if batches:
                     removed += sum(self._client.run(*(_sweep_call(*batch, now) for batch in batches)))
-                partitions = [partition for partition, members in batches if len(members) == _KILL_BATCH]
+                partitions = [partition for partition, members in batches if len(members) == batch_size]
             self._forget_empty_app(app)
         return removed
 
@@ -200,14 +201,15 @@ class SessionStore:
         """Walks `ids` of each partition from its start to `end`, once, and kills what it meets."""
         killed = 0
         while starts:
+            batch_size = _KILLED_AT_ONCE // len(starts)
             found = self._client.run(
-                *(("ZRANGEBYLEX", partition.ids, start, end, "LIMIT", 0, _KILL_BATCH) for partition, start in starts)
+                *(("ZRANGEBYLEX", partition.ids, start, end, "LIMIT", 0, batch_size) for partition, start in starts)
             )
             batches = [(partition, members) for (partition, _), members in zip(starts, found, strict=True) if members]
             if batches:
                 now = self._now()
                 killed += sum(self._client.run(*(_kill_call(*batch, now) for batch in batches)))
-            starts = [(partition, b"(" + members[-1]) for partition, members in batches if len(members) == _KILL_BATCH]
+            starts = [(partition, b"(" + members[-1]) for partition, members in batches if len(members) == batch_size]
         return killed
 
     def _recently_used(
