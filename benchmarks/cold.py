@@ -26,7 +26,7 @@ LONG_AGO = 315_532_800
 
 
 def measure(rounds: int, *, with_library: bool) -> dict[str, Any]:
-    """For each function and contender the ms of each start, and what each import of get_session took, in µs."""
+    """For each function and contender the ms of each start, and what the imports of create_session took, in µs."""
     if not (LAYER / "python" / "rest_sessions" / "__pycache__").is_dir():
         raise SystemExit("The layer has no bytecode: make build RELEASE=1")
     results: dict[str, Any] = {}
@@ -41,10 +41,10 @@ def measure(rounds: int, *, with_library: bool) -> dict[str, Any]:
             os.utime(file, (LONG_AGO, LONG_AGO))
         for function, operation in FUNCTIONS.items():
             orders: dict[str, Any] = {"rounds": rounds, "contenders": contenders(function, operation, with_library)}
-            if function == "get_session":
+            if function == "create_session":
                 orders["imports"] = {
-                    "command": ["python3.13", "-X", "importtime", "/start.py", "create_session"],
-                    "environment": environment("/opt/python", "create_session"),
+                    "command": ["python3.13", "-X", "importtime", "/start.py", function],
+                    "environment": environment("/opt/python", function),
                 }
             answer = json.loads(run_in_image(name, bare, orders))
             results[function] = answer["times"]

@@ -16,7 +16,6 @@ from benchmarks import workload
 ROOT = Path(__file__).resolve().parent.parent
 NODE = ROOT / "benchmarks" / "node"
 
-
 HANDLER = "handler"
 FLOOR = "floor"
 LIBRARY = "redis-sessions"

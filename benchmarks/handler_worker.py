@@ -24,11 +24,9 @@ FUNCTIONS = {
     "killsoid": "kill_sessions_of_id",
     "soapp": "list_sessions_of_app",
     "activity": "count_active_users",
-    "killall": "kill_sessions_of_app",
 }
 
 Event = dict[str, Any]
-
 
 BATCH = 500
 

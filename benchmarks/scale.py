@@ -1,7 +1,6 @@
 """From a thousand to a million sessions in one app: operations, memory, and what removing them all does to readers."""
 
 import contextlib
-import statistics
 import threading
 import time
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from typing import Any
 import redis
 
 from benchmarks.contenders import HANDLER, LIBRARY, Worker, worker
+from benchmarks.warm import quantiles
 from benchmarks.workload import APP
 from dev.embedded_store import server_process
 
@@ -115,15 +115,6 @@ def together(readers: list[Worker], seconds: float) -> list[int]:
     for thread in threads:
         thread.join()
     return found
-
-
-def quantiles(nanoseconds: list[int]) -> dict[str, float]:
-    ordered = sorted(nanoseconds)
-    return {
-        "p50": statistics.median(ordered) / 1000,
-        "p99": ordered[min(len(ordered) - 1, round(len(ordered) * 0.99))] / 1000,
-        "max": ordered[-1] / 1000,
-    }
 
 
 def used_memory(client: redis.Redis) -> int:

@@ -7,7 +7,8 @@ from typing import Any
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 from benchmarks.contenders import HANDLER, Worker, worker
-from benchmarks.scale import quantiles, together
+from benchmarks.scale import together
+from benchmarks.warm import quantiles
 from rest_sessions.keys import PARTITIONS, Keyspace, partition_of
 from tests.servers import CLUSTER, Servers
 

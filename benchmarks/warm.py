@@ -60,10 +60,14 @@ def summary(
     else:
         sent = used.keys() - OF_A_TRANSACTION
     own_time = sum(used.get(name, 0) for name in sent if not name.startswith("info"))
+    return {**quantiles(nanoseconds), "redis": own_time / count, "round_trips": reads / count}
+
+
+def quantiles(nanoseconds: list[int]) -> dict[str, float]:
+    """In µs."""
     ordered = sorted(nanoseconds)
     return {
         "p50": statistics.median(ordered) / 1000,
-        "p99": ordered[min(count - 1, round(count * 0.99))] / 1000,
-        "redis": own_time / count,
-        "round_trips": reads / count,
+        "p99": ordered[min(len(ordered) - 1, round(len(ordered) * 0.99))] / 1000,
+        "max": ordered[-1] / 1000,
     }

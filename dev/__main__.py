@@ -69,11 +69,16 @@ def chosen_keys() -> str:
     return f"-H 'Authorization: Bearer {entry['key']}' "
 
 
+def answers(port: int) -> bool:
+    """Whether something listens there."""
+    with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1):
+        return True
+    return False
+
+
 def announce(port: int, store: str, header: str) -> None:
     """Prints where the API is, once it is there."""
-    while True:
-        with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1):
-            break
+    while not answers(port):
         time.sleep(0.05)
     address = f"http://{LOOPBACK}:{port}"
     access = "for callers with a key" if header else "open to all on this machine"

@@ -49,11 +49,11 @@ def _operation(
 ) -> str:
     rows = "".join(
         f"<tr><td><code>{_text(p['name'])}</code><td>{_text(p['in'])}{'' if p.get('required') else ', optional'}"
-        f"<td>{_text(p.get('description', ''))} {_rule(_resolved(document, p['schema']))}"
-        for p in (_resolved(document, parameter) for parameter in parameters)
+        f"<td>{_text(p.get('description', ''))} {_rule(resolved(document, p['schema']))}"
+        for p in (resolved(document, parameter) for parameter in parameters)
     )
     answers = "".join(
-        f"<tr><td>{_text(status)}<td>{_text(_resolved(document, answer)['description'])}"
+        f"<tr><td>{_text(status)}<td>{_text(resolved(document, answer)['description'])}"
         for status, answer in operation["responses"].items()
     )
     return (
@@ -67,7 +67,8 @@ def _rule(schema: dict[str, Any]) -> str:
     return ", ".join(f"{name} <code>{_text(schema[name])}</code>" for name in known if name in schema)
 
 
-def _resolved(document: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+def resolved(document: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    """`part` of the document, or what it refers to."""
     while "$ref" in part:
         found: Any = document
         for name in part["$ref"].removeprefix("#/").split("/"):

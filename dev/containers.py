@@ -6,7 +6,6 @@ import os
 import platform
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from dev.__main__ import chosen_port, end
+from dev.__main__ import answers, chosen_port, end
 from dev.embedded_store import LOOPBACK
 from dev.key import new_entry
 from rest_sessions.access import EVERYTHING
@@ -76,7 +75,7 @@ def start_api(stack: Stack, port: int, output: IO[str] | None = None) -> Iterato
     )
     try:
         give_up = time.monotonic() + _START_SECONDS
-        while not _answers(port):
+        while not answers(port):
             if process.poll() is not None or time.monotonic() > give_up:
                 sys.exit("sam local start-api did not start")
             time.sleep(0.2)
@@ -119,19 +118,13 @@ def docker(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[s
     return result
 
 
-def _answers(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1):
-        return True
-    return False
-
-
 def main() -> None:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGHUP, end)
     port = chosen_port()
     # A network of its own, where no other Valkey answers to the same name.
-    network = f"rest-sessions-local-{os.getpid()}"
-    with contextlib.suppress(KeyboardInterrupt), stack(network) as local, start_api(local, port) as address:
+    name = f"rest-sessions-local-{os.getpid()}"
+    with contextlib.suppress(KeyboardInterrupt), stack(name) as local, start_api(local, port) as address:
         print(
             f"\nREST Sessions runs in Lambda's containers on {address}, beside Valkey\n"
             f"Try:   curl -H 'Authorization: Bearer {local.key}' "

@@ -66,7 +66,7 @@ def within_seconds(call) -> None:
     assert time.monotonic() - begin < SECONDS
 
 
-def user_at(store: SessionStore, cluster: Server, namespace: str, port: int) -> str:
+def user_at(cluster: Server, namespace: str, port: int) -> str:
     """A user whose sessions are on the master at `port`."""
     for number in range(1000):
         key = Keyspace(namespace).partition(APP, partition_of(f"user{number}")).ids
@@ -79,8 +79,8 @@ def user_at(store: SessionStore, cluster: Server, namespace: str, port: int) -> 
 def test_a_master_is_gone(cluster, store, namespace, how) -> None:
     entry = urlsplit(cluster.url).port
     victim = next(port for port in masters(cluster) if port != entry)
-    lost = user_at(store, cluster, namespace, victim)
-    kept = user_at(store, cluster, namespace, entry)
+    lost = user_at(cluster, namespace, victim)
+    kept = user_at(cluster, namespace, entry)
     token_lost, token_kept = (store.create_session(APP, id, IP) for id in (lost, kept))
     pid = process_at(victim)
     os.kill(pid, how)

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from samcli.yamlhelper import yaml_parse
 
+from dev.api_page import resolved
 from rest_sessions import access, errors, validation
 from rest_sessions.errors import ApiError, BadRequest
 from rest_sessions.http import HEADERS
@@ -28,13 +29,7 @@ OPERATIONS = {
 
 
 def resolve(part):
-    """`part`, or what it refers to."""
-    while "$ref" in part:
-        found = DOCUMENT
-        for name in part["$ref"].removeprefix("#/").split("/"):
-            found = found[name]
-        part = found
-    return part
+    return resolved(DOCUMENT, part)
 
 
 def parameters(route):

@@ -190,7 +190,8 @@ class _Cluster:
         node: Any = client.get_default_node() if key is None else client.get_node_from_key(key)  # type: ignore[no-untyped-call]
         name: str = node.name
         if name not in self._nodes:
-            self._nodes[name] = _Node(client.get_redis_connection(node).connection_pool)
+            # Of two threads that meet it first, both take what the first of them put there.
+            self._nodes.setdefault(name, _Node(client.get_redis_connection(node).connection_pool))
         return name
 
     @staticmethod
