@@ -10,7 +10,7 @@ from benchmarks.contenders import HANDLER, Worker, worker
 from benchmarks.scale import together
 from benchmarks.warm import quantiles
 from rest_sessions.keys import PARTITIONS, Keyspace, partition_of
-from tests.servers import CLUSTER, Servers
+from tests.servers import Server, Servers
 
 CLIENTS = [1, 2, 4, 8, 16, 32, 64]
 SECONDS = 2.0
@@ -21,16 +21,19 @@ USERS = 100_000
 
 def measure() -> dict[str, Any]:
     with Servers() as servers:
-        return {name: on_server(servers.get(name).url, name == CLUSTER) for name in ("redis-server", CLUSTER)}
+        return {
+            "redis-server": on_server(servers.get("redis-server")),
+            "cluster": on_server(servers.get("redis-cluster")),
+        }
 
 
-def on_server(url: str, is_cluster: bool) -> dict[int, dict[str, float]]:
+def on_server(server: Server) -> dict[int, dict[str, float]]:
     results = {}
     with contextlib.ExitStack() as stack:
         clients: list[Worker] = []
         for count in CLIENTS:
             new = [
-                stack.enter_context(worker(HANDLER, url, REDIS_CLUSTER="1" if is_cluster else "0"))
+                stack.enter_context(worker(HANDLER, server.url, REDIS_CLUSTER="1" if server.is_cluster else "0"))
                 for _ in range(count - len(clients))
             ]
             for number, client in enumerate(new, len(clients)):

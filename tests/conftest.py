@@ -8,21 +8,50 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import httpx
+import hypothesis
 import pytest
 
 from dev.embedded_store import LOOPBACK, free_port
 from rest_sessions.client import Client
 from rest_sessions.store import SessionStore
-from tests.servers import BINARIES, CLUSTER, FAKEREDIS, NAMED, REAL, Server, Servers
+from tests.figures import Figures
+from tests.servers import BINARIES, FAKEREDIS, REAL, Server, Servers
 
 # Powertools reads it when it is imported, which only the tests' modules do.
 os.environ["POWERTOOLS_SERVICE_NAME"] = "rest-sessions"
+
+# How many examples a property test tries, and how many steps a state machine takes, at the length of `make soak`.
+hypothesis.settings.register_profile("soak", max_examples=10_000, stateful_step_count=50, deadline=None)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="as long as make soak, which writes docs/reliability.md")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("soak"):
+        hypothesis.settings.load_profile("soak")
 
 
 def pytest_report_header() -> str:
     """Which servers the tests run on; what is missing is said here once, not at each skipped test."""
     binaries = [f"{name} ({shutil.which(name) or 'missing: its tests are skipped'})" for name in BINARIES]
-    return f"stores: {FAKEREDIS}, {', '.join([*binaries, *NAMED])}, {CLUSTER} of three redis-servers"
+    return f"stores: {FAKEREDIS}, {', '.join(binaries)}, and a cluster of each"
+
+
+@pytest.fixture(scope="session")
+def soak(pytestconfig: pytest.Config) -> bool:
+    """Whether to run at the length of `make soak`."""
+    return bool(pytestconfig.getoption("soak"))
+
+
+@pytest.fixture(scope="session")
+def figures(soak: bool) -> Iterator[Figures]:
+    """Where a test notes what it measured."""
+    figures = Figures()
+    yield figures
+    if soak:
+        figures.write(", ".join(filter(shutil.which, BINARIES)))
 
 
 class Clock:
@@ -39,10 +68,6 @@ class Clock:
 def servers() -> Iterator[Servers]:
     with Servers() as servers:
         yield servers
-        for name in NAMED:
-            with servers.get(name).connect() as client:
-                for key in client.scan_iter("test-*", count=1000):
-                    client.unlink(key)
 
 
 @pytest.fixture(params=[FAKEREDIS, *REAL])

@@ -15,10 +15,10 @@ from dev.embedded_store import LOOPBACK, fakeredis_server, free_port, server_pro
 from rest_sessions.settings import Settings
 
 FAKEREDIS = "fakeredis"
-CLUSTER = "cluster"
 BINARIES = ("redis-server", "valkey-server")
-NAMED = tuple(os.environ.get("TEST_REDIS_URLS", "").split())
-REAL = (*BINARIES, CLUSTER, *NAMED)
+# Each cluster's name, and what its three masters run.
+CLUSTERS = {"redis-cluster": "redis-server", "valkey-cluster": "valkey-server"}
+REAL = (*BINARIES, *CLUSTERS)
 
 _CLUSTER_SECONDS = 20
 
@@ -30,7 +30,7 @@ class Server:
 
     @property
     def is_cluster(self) -> bool:
-        return self.name == CLUSTER
+        return self.name in CLUSTERS
 
     def settings(self, namespace: str) -> Settings:
         return Settings(self.url, self.is_cluster, namespace, missing_session_is_error=False)
@@ -57,16 +57,13 @@ class Servers(contextlib.ExitStack):
         return self._running[name]
 
     def _start(self, name: str) -> str:
-        if name in NAMED:
-            return name
         if name == FAKEREDIS:
             return self.enter_context(fakeredis_server())
-        if name == CLUSTER:
-            return self._start_cluster()
+        if name in CLUSTERS:
+            return self._start_cluster(binary_of(CLUSTERS[name]))
         return self.enter_context(server_process(binary_of(name)))
 
-    def _start_cluster(self) -> str:
-        binary = binary_of("redis-server")
+    def _start_cluster(self, binary: str) -> str:
         urls = [
             self.enter_context(server_process(binary, "--cluster-enabled", "yes", "--cluster-port", str(free_port())))
             for _ in range(3)
@@ -88,7 +85,6 @@ def binary_of(name: str) -> str:
     if path:
         return path
     reason = f"{name} is not on the PATH"
-    # What another server stands in for, by its URL, is not missing.
-    if os.environ.get("CI") and not (name == "valkey-server" and NAMED):
+    if os.environ.get("CI"):
         pytest.fail(f"{reason}, and CI has to have it")
     pytest.skip(reason)

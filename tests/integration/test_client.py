@@ -11,7 +11,7 @@ from rest_sessions.errors import StoreUnavailable
 from rest_sessions.settings import Settings
 from rest_sessions.store import SessionStore
 from tests.proxy import proxy_to
-from tests.servers import CLUSTER, Server, binary_of
+from tests.servers import Server, binary_of
 
 APP = "webapp"
 IP = "192.0.2.7"
@@ -22,7 +22,7 @@ def store_at(port: int, namespace: str, password: str = "") -> SessionStore:
 
 
 def test_a_connection_that_died_is_replaced(real_server: Server, namespace) -> None:
-    if real_server.name == CLUSTER:
+    if real_server.is_cluster:
         pytest.skip("a cluster's client goes past the proxy, to the addresses that the cluster tells")
     with proxy_to(urlsplit(real_server.url).port or 6379) as proxy:
         store = store_at(proxy.port, namespace)
@@ -95,7 +95,7 @@ def test_a_server_that_cannot_serve_now(namespace, options) -> None:
 
 
 def test_user_password_and_database_come_from_the_url(namespace, real_server) -> None:
-    if real_server.name == CLUSTER:
+    if real_server.is_cluster:
         pytest.skip("a cluster has one database")
     with real_server.connect() as admin:
         admin.acl_setuser("writer", enabled=True, passwords=["+s3cr:t/"], categories=["+@all"], keys=["*"])

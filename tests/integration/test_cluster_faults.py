@@ -17,7 +17,7 @@ from rest_sessions.client import Client
 from rest_sessions.errors import StoreUnavailable
 from rest_sessions.keys import Keyspace, partition_of
 from rest_sessions.store import SessionStore
-from tests.servers import CLUSTER, Server, Servers
+from tests.servers import Server, Servers
 
 APP = "webapp"
 IP = "192.0.2.7"
@@ -34,7 +34,7 @@ def servers() -> Iterator[Servers]:
 
 @pytest.fixture
 def cluster(servers: Servers) -> Server:
-    return servers.get(CLUSTER)
+    return servers.get("redis-cluster")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from rest_sessions.settings import Settings
 from rest_sessions.store import SessionStore
 from rest_sessions.validation import parse_id, parse_ttl
 from tests.conftest import Clock, Dev
-from tests.servers import CLUSTER, Servers, binary_of
+from tests.servers import CLUSTERS, Servers, binary_of
 
 APP = "webapp"
 IP = "192.0.2.7"
@@ -147,8 +147,9 @@ def test_10_text_as_ttl(ttl) -> None:
             parse_ttl(ttl)
 
 
-def test_11_cluster(servers: Servers, namespace, clock: Clock) -> None:
-    server = servers.get(CLUSTER)
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_11_cluster(servers: Servers, namespace, clock: Clock, name) -> None:
+    server = servers.get(name)
     store = SessionStore(Client(server.settings(namespace)), namespace, clock)
     tokens = [store.create_session(APP, f"user{i}", IP, ttl=10) for i in range(100)]
     assert all(store.get_session(APP, token) for token in tokens)

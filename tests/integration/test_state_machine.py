@@ -4,6 +4,7 @@ import string
 import uuid
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -21,7 +22,8 @@ from rest_sessions.model import Session
 from rest_sessions.store import SessionStore
 from rest_sessions.tokens import handle_of
 from tests.conftest import Clock
-from tests.servers import Server
+from tests.figures import Figures
+from tests.servers import FAKEREDIS, Server
 
 APPS = st.sampled_from(["app", "app", "other-app"])
 IDS = st.sampled_from(["a", "a:b", "딸기"])
@@ -257,14 +259,17 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.server.keys(self.namespace) == left
 
 
-def test_the_store_does_what_the_model_does(server: Server) -> None:
+def test_the_store_does_what_the_model_does(server: Server, soak: bool, figures: Figures) -> None:
+    if soak and server.name == FAKEREDIS:
+        pytest.skip("it is no server whose promises are kept, and takes hours")
+
     class Machine(StoreMachine):
         pass
 
     Machine.server = server
+    length = settings() if soak else settings(max_examples=50, stateful_step_count=30)
     run_state_machine_as_test(
-        Machine,
-        settings=settings(
-            max_examples=50, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
+        Machine, settings=settings(length, deadline=None, suppress_health_check=list(HealthCheck))
     )
+    runs = f"{length.max_examples:,} runs of {length.stateful_step_count} steps"
+    figures.add(f"The store and its model, {server.name}", runs, "no difference")
