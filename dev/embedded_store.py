@@ -14,6 +14,8 @@ from typing import Any
 import redis
 from fakeredis import TcpFakeServer
 from fakeredis._clients._tcp_server import TCPFakeRequestHandler
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 LOOPBACK = "127.0.0.1"
 SERVERS = ("valkey-server", "redis-server")
@@ -77,12 +79,13 @@ def server_process(binary: str, *options: str, port: int | None = None) -> Itera
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    client = redis.Redis(LOOPBACK, port)
+    client = redis.Redis(LOOPBACK, port, retry=Retry(NoBackoff(), 0))
     give_up = time.monotonic() + _START_SECONDS
     while True:
         try:
             client.ping()
-        except redis.AuthenticationError:
+        except (redis.AuthenticationError, redis.BusyLoadingError):
+            # It is there, if not for us or not yet.
             return
         except redis.ConnectionError:
             if process.poll() is not None or time.monotonic() > give_up:

@@ -3,64 +3,141 @@
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 from dev.embedded_store import LOOPBACK
 
+# Passes a piece of a reply on to the client, or does worse.
+PassOn = Callable[[socket.socket, bytes], None]
+
+# Below the size of a large request, so that the rest of it waits where it was sent.
+_RECEIVE_BUFFER = 4096
+
+
+def whole(client: socket.socket, reply: bytes) -> None:
+    client.sendall(reply)
+
+
+def swallow(client: socket.socket, reply: bytes) -> None:
+    pass
+
+
+def cut_in_the_middle(client: socket.socket, reply: bytes) -> None:
+    client.sendall(reply[: len(reply) // 2])
+    raise ConnectionAbortedError
+
+
+def late(seconds: float) -> PassOn:
+    def pass_on(client: socket.socket, reply: bytes) -> None:
+        time.sleep(seconds)
+        client.sendall(reply)
+
+    return pass_on
+
+
+def byte_by_byte(client: socket.socket, reply: bytes) -> None:
+    for byte in reply:
+        time.sleep(0.5)
+        client.sendall(bytes([byte]))
+
 
 class Proxy:
-    """Forwards each connection to `port`, and counts how often an answer followed a request."""
+    """Forwards each connection to `target`, a port; counts connections, and how often an answer followed a request.
 
-    def __init__(self, port: int) -> None:
-        self._target = port
-        self._listener = socket.create_server((LOOPBACK, 0))
-        self.port: int = self._listener.getsockname()[1]
+    `pass_on` is what becomes of replies, on connections there are as well.
+    """
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        self.pass_on: PassOn = whole
         self.round_trips = 0
         self.connections = 0
-        self._sockets: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._links: set[_Link] = set()
+        self._hold: threading.Event | None = None
+        self.port = 0
+        self.accept()
 
-    def _accept(self) -> None:
+    def accept(self) -> None:
+        """Takes connections, after `refuse` again."""
+        listener = socket.create_server((LOOPBACK, self.port))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        self.port = listener.getsockname()[1]
+        self._listener = listener
+        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+
+    def refuse(self) -> None:
+        """Ends all connections, and takes no more."""
+        # A thread that waits in accept keeps a closed socket listening.
         with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                self.connections += 1
-                threading.Thread(target=self._forward, args=(client,), daemon=True).start()
-
-    def _forward(self, client: socket.socket) -> None:
-        server = socket.create_connection((LOOPBACK, self._target))
-        self._sockets += [client, server]
-        answered = True
-
-        def answers() -> None:
-            nonlocal answered
-            while data := server.recv(1 << 16):
-                if not answered:
-                    answered = True
-                    self.round_trips += 1
-                client.sendall(data)
-
-        def run_until_closed() -> None:
-            with contextlib.suppress(OSError):
-                answers()
-            self.cut()
-
-        threading.Thread(target=run_until_closed, daemon=True).start()
-        with contextlib.suppress(OSError):
-            while data := client.recv(1 << 16):
-                answered = False
-                server.sendall(data)
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
         self.cut()
 
     def cut(self) -> None:
         """Ends all connections; new ones are still taken."""
-        while self._sockets:
-            with contextlib.suppress(OSError):
-                self._sockets.pop().close()
+        for link in tuple(self._links):
+            link.close()
+
+    def hold_next(self) -> threading.Event:
+        """Reads nothing from the next connection until the event is set."""
+        self._hold = threading.Event()
+        return self._hold
+
+    def wait_for_no_connection(self) -> None:
+        give_up = time.monotonic() + 10
+        while self._links:
+            assert time.monotonic() < give_up, "a connection stays open"
+            time.sleep(0.01)
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                self.connections += 1
+                hold, self._hold = self._hold, None
+                link = _Link(self, client)
+                self._links.add(link)
+                threading.Thread(target=link.run, args=(hold,), daemon=True).start()
+
+
+class _Link:
+    """One connection, and its own to the server."""
+
+    def __init__(self, proxy: Proxy, client: socket.socket) -> None:
+        self._proxy = proxy
+        self._client = client
+        self._server: socket.socket | None = None
+        self._answered = True
+
+    def run(self, hold: threading.Event | None) -> None:
+        with contextlib.suppress(OSError):
+            self._server = socket.create_connection((LOOPBACK, self._proxy.target))
+            threading.Thread(target=self._pass_replies_on, args=(self._server,), daemon=True).start()
+            if hold:
+                hold.wait()
+            while data := self._client.recv(1 << 16):
+                self._answered = False
+                self._server.sendall(data)
+        self.close()
+
+    def _pass_replies_on(self, server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := server.recv(1 << 16):
+                if not self._answered:
+                    self._answered = True
+                    self._proxy.round_trips += 1
+                self._proxy.pass_on(self._client, data)
+        self.close()
 
     def close(self) -> None:
-        self._listener.close()
-        self.cut()
+        self._proxy._links.discard(self)
+        for end in (self._client, self._server):
+            if end:
+                # Wakes the thread that reads from it.
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+                end.close()
 
 
 @contextlib.contextmanager
@@ -69,4 +146,4 @@ def proxy_to(port: int) -> Iterator[Proxy]:
     try:
         yield proxy
     finally:
-        proxy.close()
+        proxy.refuse()

@@ -77,6 +77,16 @@ def test_redis_goes_away_and_comes_back(namespace) -> None:
         assert store.get_session(APP, store.create_session(APP, "peter", IP))
 
 
+def test_connections_may_fail_without_end(namespace) -> None:
+    with server_process(binary_of("redis-server")) as url:
+        store = store_at(urlsplit(url).port, namespace)
+    for _ in range(200):
+        with pytest.raises(StoreUnavailable):
+            store.ping()
+    with server_process(binary_of("redis-server"), port=urlsplit(url).port):
+        assert store.ping() == "PONG"
+
+
 @pytest.mark.parametrize(
     "options",
     [

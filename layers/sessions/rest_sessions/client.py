@@ -1,6 +1,10 @@
 """The connection to Redis or Valkey: one server or a cluster, with short timeouts and one retry."""
 
+import builtins
 import os
+import re
+import socket
+import struct
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +12,7 @@ from typing import Any
 from hiredis import pack_command
 from redis.backoff import NoBackoff
 from redis.cluster import RedisCluster
-from redis.connection import ConnectionPool
+from redis.connection import Connection, ConnectionPool, SSLConnection
 from redis.credentials import CredentialProvider
 from redis.exceptions import (
     AskError,
@@ -29,10 +33,12 @@ from .errors import StoreUnavailable
 from .iam import TokenSigner
 from .scripts import ScriptCall
 from .settings import Settings
+from .time_limit import seconds_left, time_limit
 
-# Twice connecting and twice waiting for an answer stay under 5 seconds.
 CONNECT_TIMEOUT_SECONDS = 1.0
 ANSWER_TIMEOUT_SECONDS = 1.0
+# Twice connecting and twice waiting for an answer; signing in, other addresses and other nodes take no more.
+RUN_SECONDS = 4.0
 
 PlainCommand = tuple[str | bytes | int, ...]
 Command = ScriptCall | PlainCommand
@@ -42,7 +48,13 @@ Command = ScriptCall | PlainCommand
 _WORTH_A_RETRY = (ConnectionError, TimeoutError, ReadOnlyError, ClusterError)
 # The server is there and cannot take the command now.
 _UNAVAILABLE = (*_WORTH_A_RETRY, OutOfMemoryError, TryAgainError, RedisClusterException)
-_UNAVAILABLE_CODES = ("BUSY", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "OOM", "READONLY")
+_UNAVAILABLE_REPLY = re.compile(
+    # Redis 6.2 puts what a command of a script was answered at the end of an error of its own.
+    "(ERR Error running script .*-)?(BUSY|LOADING|MASTERDOWN|MISCONF|NOREPLICAS|OOM|READONLY) "
+)
+
+# Closing a socket so discards what was not sent yet, and tells the server, instead of sending on.
+_ABORT = struct.pack("ii", 1, 0)
 
 
 class Client:
@@ -54,21 +66,23 @@ class Client:
     def run(self, *commands: Command) -> list[Any]:
         """The replies to `commands`, sent in one round trip.
 
-        What fails for want of a connection is sent once more, all of it, so a command may run twice.
-        Raises StoreUnavailable when that fails too, or when the server cannot serve now.
+        What fails for want of a connection is sent once more, all of it, so a command may run twice; but none runs
+        after this has returned, unless it has reached the server by then.
+        Raises StoreUnavailable when that fails too, when the server cannot serve now, or after RUN_SECONDS.
         """
-        try:
+        with time_limit(RUN_SECONDS):
             try:
-                return self._send(commands)
-            except _WORTH_A_RETRY:
-                self._server.recover()
-                return self._send(commands)
-        except _UNAVAILABLE as error:
-            raise StoreUnavailable(_reason(error)) from error
-        except ResponseError as error:
-            if str(error).startswith(_UNAVAILABLE_CODES):
+                try:
+                    return self._send(commands)
+                except _WORTH_A_RETRY:
+                    self._server.recover()
+                    return self._send(commands)
+            except _UNAVAILABLE as error:
                 raise StoreUnavailable(_reason(error)) from error
-            raise
+            except ResponseError as error:
+                if _UNAVAILABLE_REPLY.match(str(error)):
+                    raise StoreUnavailable(_reason(error)) from error
+                raise
 
     def _send(self, commands: Sequence[Command]) -> list[Any]:
         replies = self._server.exchange([_by_sha(command) for command in commands])
@@ -97,7 +111,8 @@ class _Node:
         try:
             connection = self._idle.pop()
         except IndexError:
-            connection = self._pool.make_connection()
+            # Not made by the pool itself, which would count those that failed and, after a hundred, make no more.
+            connection = self._pool.connection_class(**self._pool.connection_kwargs)
         try:
             packed = b"".join(pack_command(command) for command in commands)  # type: ignore[arg-type]
             connection.send_packed_command([packed], check_health=False)
@@ -119,19 +134,25 @@ class _Node:
 
 
 class _Server:
-    """A single server."""
+    """A single server, the primary. One that was demoted still answers reads, without what its successor was told, so
+    that a session could seem missing, or a killed one alive. But it refuses writes, and each batch ends with one.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        self._node = _Node(ConnectionPool.from_url(settings.redis_url, **_options(settings)))
+        self._node = _Node(_Pool.from_url(settings.redis_url, **_options(settings)))
+        self._write_of_nothing = ("UNLINK", f"{settings.namespace}:nothing")
 
     def exchange(self, commands: Sequence[PlainCommand]) -> list[Any]:
         """The replies to `commands`; what the server refuses is an exception among them."""
-        connection = self._node.send(commands)
+        connection = self._node.send([*commands, self._write_of_nothing])
         try:
-            return self._node.replies(connection, len(commands))
+            *replies, written = self._node.replies(connection, len(commands) + 1)
         except BaseException:
             connection.disconnect()
             raise
+        if isinstance(written, ReadOnlyError):
+            raise written
+        return replies
 
     def recover(self) -> None:
         """Makes ready for another try: idle connections lead to the same server as the one that failed."""
@@ -139,8 +160,9 @@ class _Server:
 
 
 class _Cluster:
-    """A cluster. redis-py's client knows its nodes and follows it as it changes; commands go past that client, to all
-    nodes at once, as its pipeline would try each failed command again by itself, for longer than a caller waits.
+    """A cluster, whose replicas serve nobody. redis-py's client knows its nodes and follows it as it changes; commands
+    go past that client, to all nodes at once, as its pipeline would try each failed command again by itself, for longer
+    than a caller waits.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -182,7 +204,9 @@ class _Cluster:
         # Making it asks the cluster for its nodes, and so fails while there are none.
         with self._lock:
             if self._client is None:
-                self._client = RedisCluster.from_url(self._settings.redis_url, **_options(self._settings))
+                self._client = RedisCluster.from_url(
+                    self._settings.redis_url, connection_pool_class=_Pool, **_options(self._settings)
+                )
             return self._client
 
     def _node_name(self, client: RedisCluster, command: PlainCommand) -> str:
@@ -205,6 +229,64 @@ class _Cluster:
             return error
 
 
+class _Socket:
+    """A connected socket that waits no longer than the call has time, and sends nothing once it is closed.
+
+    redis-py's timeout begins anew with each piece of a reply. And what TCP could not deliver yet when a call gives up
+    would be delivered later: after a second try, or after the caller has killed the session that it would write.
+    """
+
+    def __init__(self, connected: socket.socket) -> None:
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+        self._socket = connected
+
+    def sendall(self, data: bytes) -> None:
+        self._set_timeout()
+        self._socket.sendall(data)
+
+    def recv_into(self, buffer: bytearray) -> int:
+        self._set_timeout()
+        return self._socket.recv_into(buffer)
+
+    def _set_timeout(self) -> None:
+        seconds = seconds_left(ANSWER_TIMEOUT_SECONDS)
+        if not seconds:
+            # Caught by redis-py, which has one of the same name.
+            raise builtins.TimeoutError
+        self._socket.settimeout(seconds)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+
+class _InTime:
+    """How the connections here are made."""
+
+    def _connect(self) -> _Socket:
+        return _Socket(super()._connect())  # type: ignore[misc]
+
+    @property
+    def socket_connect_timeout(self) -> float:
+        """For each address of the host; without time left, 0 fails at once."""
+        return seconds_left(CONNECT_TIMEOUT_SECONDS)
+
+
+class _Connection(_InTime, Connection):  # type: ignore[misc]
+    """To a server, in clear."""
+
+
+class _TlsConnection(_InTime, SSLConnection):  # type: ignore[misc]
+    """To a server, by TLS."""
+
+
+class _Pool(ConnectionPool):
+    """What makes the connections of a server, or of each node of a cluster; the URL says of which class."""
+
+    def __init__(self, connection_class: type[Connection] = Connection, **options: Any) -> None:
+        of_ours = _TlsConnection if issubclass(connection_class, SSLConnection) else _Connection
+        super().__init__(of_ours, **options)
+
+
 def _first_key(command: PlainCommand) -> Any:
     match command:
         case ("EVALSHA" | "EVAL", _, _, key, *_):
@@ -218,7 +300,6 @@ def _options(settings: Settings) -> dict[str, Any]:
     # redis-py would try many times, for longer than API Gateway waits: `run` alone decides on a retry.
     # RESP2 and no client name spare a new connection three round trips.
     return {
-        "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "socket_timeout": ANSWER_TIMEOUT_SECONDS,
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,

@@ -27,6 +27,7 @@ from .model import Page, Position, Session, json_string
 from .runtime import load_settings, open_store, report_unavailable
 from .store import SessionStore
 from .telemetry import count, frames, log_access, logger
+from .time_limit import time_limit
 
 Event = Mapping[str, Any]
 Response = dict[str, Any]
@@ -34,6 +35,9 @@ Handler = Callable[[Event, Any], Response]
 
 # What an operation gives: a session or None for a missing one, a page of them, an object, or a bare word.
 Result = Session | Page | Mapping[str, Any] | str | None
+
+# However often an operation asks the store, its caller waits no longer.
+ANSWER_SECONDS = 4.5
 
 # Each leaves a line in the trail, whatever comes of it.
 _AUDITED = ("killall", "killsoid")
@@ -134,10 +138,11 @@ class Request:
 Operation = Callable[[SessionStore, Request], Result]
 
 
-def route(needs: str | None) -> Callable[[Operation], Handler]:
+def route(needs: str | None, seconds: float = ANSWER_SECONDS) -> Callable[[Operation], Handler]:
     """The Lambda handler of an operation, connected to the store.
 
     `needs` is the operation that the caller's key must allow, named as in the routes; None opens it to all.
+    It answers within `seconds`: StoreUnavailable when the store takes longer.
     """
 
     def decorate(operation: Operation) -> Handler:
@@ -157,7 +162,8 @@ def route(needs: str | None) -> Callable[[Operation], Handler]:
             try:
                 if needs is not None:
                     _authorize(caller, needs, request)
-                result = operation(store, request)
+                with time_limit(seconds):
+                    result = operation(store, request)
                 _count(result)
                 if result is None and settings.missing_session_is_error:
                     response = _respond_error(SessionNotFound())

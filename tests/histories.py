@@ -1,0 +1,250 @@
+"""Histories: calls of many threads on few sessions, each as its caller saw it, held against what the contract says.
+
+A session's counters tell in which order its reads and writes took effect, so that a history can be checked call by
+call, with no search for an order that would explain it.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from math import inf
+
+from rest_sessions.errors import StoreUnavailable
+from rest_sessions.http import ANSWER_SECONDS
+from rest_sessions.model import Session
+from rest_sessions.store import SessionStore
+from rest_sessions.time_limit import time_limit
+
+APP = "webapp"
+IP = "192.0.2.7"
+# In two partitions.
+USERS = ("peter", "paul")
+KEYS = ("k", "l", "m")
+_OPERATIONS = {"create": 12, "get": 30, "set": 36, "kill": 12, "kill_of_id": 6, "kill_of_app": 4}
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """A call, when it began and ended, and its answer; `failed` when the store was unavailable.
+
+    What is known of a call that failed is only that it may have taken effect, once or twice, or not at all.
+    """
+
+    operation: str
+    begin: float = 0
+    end: float = 0
+    id: str = ""
+    token: str = ""
+    changes: Mapping[str, str | None] = field(default_factory=dict)
+    answer: Session | str | int | None = None
+    failed: bool = False
+
+    @property
+    def is_kill(self) -> bool:
+        return self.operation.startswith("kill")
+
+    @property
+    def last_effect(self) -> float:
+        return inf if self.failed else self.end
+
+
+class Players:
+    """Threads that call stores at random, each thread one of them, and remember what was answered.
+
+    A call has the time that a request has.
+    """
+
+    def __init__(self, stores: Sequence[SessionStore], seed: int) -> None:
+        self.calls: list[Call] = []
+        self._stores = stores
+        self._seed = seed
+        self._done = threading.Event()
+        self._sessions: list[tuple[str, str]] = []
+
+    def play(self, rounds: int | None = None) -> None:
+        """`rounds` calls of each thread, or as many as there are until `stop`."""
+        with ThreadPoolExecutor(len(self._stores)) as pool:
+            list(pool.map(lambda number: self._play(number, rounds), range(len(self._stores))))
+
+    def stop(self) -> None:
+        self._done.set()
+
+    def read_all(self) -> None:
+        """Ends the history with a read of each session, which tells the living from the dead."""
+        for id, token in self._sessions:
+            self._call(self._stores[0], "get", id, token)
+
+    def _play(self, number: int, rounds: int | None) -> None:
+        choice = random.Random(f"{self._seed}/{number}")
+        names, weights = list(_OPERATIONS), list(_OPERATIONS.values())
+        turn = 0
+        while turn != rounds and not self._done.is_set():
+            turn += 1
+            [operation] = choice.choices(names, weights)
+            # Mostly one of the latest sessions.
+            known = self._sessions[-4:]
+            id, token = choice.choice(known) if known else (choice.choice(USERS), "")
+            if not token:
+                operation = "create"
+            if operation == "create":
+                id, token = choice.choice(USERS), ""
+            changes = dict.fromkeys(choice.sample(KEYS, choice.randint(1, 2)), f"{number}{turn:05}")
+            if operation == "set" and choice.random() < 0.2:
+                changes[choice.choice(list(changes))] = None
+            self._call(self._stores[number], operation, id, token, changes)
+
+    def _call(
+        self, store: SessionStore, operation: str, id: str, token: str, changes: Mapping[str, str | None] | None = None
+    ) -> None:
+        carry_out = {
+            "create": lambda: store.create_session(APP, id, IP, data=changes),
+            "get": lambda: store.get_session(APP, token),
+            "set": lambda: store.set_session(APP, token, changes),
+            "kill": lambda: store.kill_session(APP, token),
+            "kill_of_id": lambda: store.kill_sessions_of_id(APP, id),
+            "kill_of_app": lambda: store.kill_sessions_of_app(APP),
+        }[operation]
+        written = (changes or {}) if operation in ("create", "set") else {}
+        begin = time.monotonic()
+        try:
+            with time_limit(ANSWER_SECONDS):
+                answer, failed = carry_out(), False
+        except StoreUnavailable:
+            answer, failed = None, True
+        end = time.monotonic()
+        if operation == "create" and not failed:
+            token = answer
+            self._sessions.append((id, token))
+        self.calls.append(Call(operation, begin, end, id, token, written, answer, failed))
+
+
+def violations(calls: Sequence[Call], *, exact: bool = True) -> list[str]:
+    """What in a history contradicts the contract.
+
+    `exact` when no call failed or was sent again: then each counts, and is counted, just once.
+    """
+    kills = [call for call in calls if call.is_kill]
+    lives = [_Life(create, calls) for create in calls if create.operation == "create" and not create.failed]
+    found = [f"{life.name}: {fault}" for life in lives for fault in life.faults(exact=exact)]
+    found += [f"{kill.operation} answered {kill.answer!r}" for kill in kills if not _is_count(kill)]
+    return found or list(_miscounts(kills, lives, calls, exact=exact))
+
+
+def _is_count(kill: Call) -> bool:
+    return kill.failed or (
+        isinstance(kill.answer, int) and 0 <= kill.answer <= (1 if kill.operation == "kill" else inf)
+    )
+
+
+class _Life:
+    """All that happened to one session."""
+
+    def __init__(self, create: Call, calls: Sequence[Call]) -> None:
+        self.create = create
+        self.name = f"{create.id}'s {create.token[:6]}"
+        of_it = [call for call in calls if call.token == create.token]
+        uses = [call for call in of_it if call.operation in ("get", "set") and not call.failed]
+        self.hits = sorted((call for call in uses if call.answer is not None), key=_number)
+        self.misses = [call for call in uses if call.answer is None]
+        self.writes = [call for call in of_it if call.operation == "set"]
+        self.kills = [
+            call
+            for call in calls
+            if (call.operation == "kill" and call.token == create.token)
+            or (call.operation == "kill_of_id" and call.id == create.id)
+            or call.operation == "kill_of_app"
+        ]
+        self._begin = max(call.begin for call in (create, *self.hits))
+        self._end = min((miss.end for miss in self.misses), default=inf)
+
+        # As the last read or a kill tells.
+        self.has_ended = bool(self.misses) or any(map(self._must_have_ended_by, self.kills))
+
+    def _must_have_ended_by(self, kill: Call) -> bool:
+        return not kill.failed and self.create.end < kill.begin
+
+    def may_have_ended_by(self, kill: Call) -> bool:
+        """Whether there is a moment within the kill with all hits before it, and all misses after it."""
+        return max(kill.begin, self._begin) <= min(kill.last_effect, self._end)
+
+    def faults(self, *, exact: bool) -> Iterator[str]:
+        yield from self._order_faults(exact=exact)
+        for hit in self.hits:
+            yield from (f"{hit.operation} gave {fault}" for fault in self._data_faults(hit))
+        for kill in self.kills:
+            if self._must_have_ended_by(kill) and any(kill.end < hit.begin for hit in self.hits):
+                yield f"used after the answer of {kill.operation}"
+        if self.misses and not any(self.may_have_ended_by(kill) for kill in self.kills):
+            yield "missing, and no kill can have ended it"
+
+    def _order_faults(self, *, exact: bool) -> Iterator[str]:
+        if exact:
+            r, w, data = 1, 1, _without_nulls(self.create.changes)
+            for hit in self.hits:
+                if hit.operation == "set":
+                    w, data = w + 1, _without_nulls({**data, **hit.changes})
+                seen = (hit.answer.r, hit.answer.w, dict(hit.answer.data))
+                if seen != (r, w, data):
+                    yield f"{hit.operation} gave {seen}, not {(r, w, data)}"
+                    return
+                r += hit.operation == "get"
+        latest = self.create.begin
+        for before, hit in zip([None, *self.hits], self.hits, strict=False):
+            if before and _number(before) == _number(hit):
+                yield f"two calls are number {_number(hit)}"
+            if hit.end < latest:
+                yield f"{hit.operation} ended before a call began whose effect it had seen"
+            latest = max(latest, hit.begin)
+
+    def _data_faults(self, hit: Call) -> Iterator[str]:
+        """A key's text is of the latest write before the hit, or of one that may have been carried out meanwhile."""
+        for key in KEYS:
+            text = hit.answer.data.get(key)
+            if key in hit.changes:
+                if text != hit.changes[key]:
+                    yield f"{key}={text}, which it had set itself otherwise"
+                continue
+            writes = [write for write in self.writes if key in write.changes and write is not hit]
+            earlier = [write for write in writes if write.answer and _number(write) < _number(hit)]
+            latest = max(earlier, key=_number, default=self.create)
+            # Also one that was answered with `missing`: at its second try, after the first and then a kill.
+            possible = [write for write in writes if write not in earlier and write.begin <= hit.end]
+            if text not in [write.changes.get(key) for write in (latest, *possible)]:
+                yield f"{key}={text}, which no write can have left there"
+
+
+def _without_nulls(data: Mapping[str, str | None]) -> dict[str, str | None]:
+    return {key: text for key, text in data.items() if text is not None}
+
+
+def _number(hit: Call) -> int:
+    """How many uses the session had had before this one."""
+    return hit.answer.r + hit.answer.w - (3 if hit.operation == "set" else 2)
+
+
+def _miscounts(kills: Sequence[Call], lives: Sequence[_Life], calls: Sequence[Call], *, exact: bool) -> Iterator[str]:
+    """Whether each session that was counted as killed can be one that ended by that kill, each once."""
+    lives = [life for life in lives if life.has_ended]
+    counted = [kill for kill in kills if not kill.failed for _ in range(kill.answer)]
+    ended_by: dict[int, Call] = {}
+
+    # Kuhn's algorithm for a matching of the counted with the ended.
+    def match(kill: Call, seen: set[int]) -> bool:
+        for number, life in enumerate(lives):
+            if number not in seen and kill in life.kills and life.may_have_ended_by(kill):
+                seen.add(number)
+                if number not in ended_by or match(ended_by[number], seen):
+                    ended_by[number] = kill
+                    return True
+        return False
+
+    unmatched = [kill for kill in counted if not match(kill, set())]
+    # A create that failed may have left a session whose token nobody knows.
+    unknown = sum(call.operation == "create" and call.failed for call in calls)
+    if len(unmatched) > unknown:
+        yield f"{len(counted)} kills were counted, of which {len(unmatched)} fit no session that ended"
+    if exact and len(ended_by) < len(lives):
+        yield f"{len(lives)} sessions ended, and {len(ended_by)} were counted"

@@ -1,0 +1,153 @@
+"""What checks histories finds what is wrong with them, and nothing in those that are right."""
+
+from rest_sessions.model import Session
+from tests.histories import Call, violations
+
+TOKEN, OTHER = "t" * 64, "u" * 64
+
+
+def session(r, w, **data):
+    return Session("peter", r, w, 7200, 0, "192.0.2.7", data=data)
+
+
+def create(begin, end, token=TOKEN, **data):
+    return Call("create", begin, end, "peter", token, data, token)
+
+
+def get(begin, end, answer, token=TOKEN):
+    return Call("get", begin, end, "peter", token, answer=answer)
+
+
+def write(begin, end, changes, answer):
+    return Call("set", begin, end, "peter", TOKEN, changes, answer)
+
+
+def kill(begin, end, answer, operation="kill", token=TOKEN):
+    return Call(operation, begin, end, "peter", token, answer=answer)
+
+
+def failed(operation, begin, end, **parts):
+    return Call(operation, begin, end, "peter", **{"token": TOKEN, **parts}, failed=True)
+
+
+def test_a_life_in_order():
+    history = [
+        create(0, 1, k="1"),
+        get(1, 2, session(1, 1, k="1")),
+        write(2, 3, {"k": None, "l": "2"}, session(2, 2, l="2")),
+        get(3, 4, session(2, 2, l="2")),
+        kill(4, 5, 1),
+        get(5, 6, None),
+        kill(6, 7, 0),
+    ]
+    assert violations(history) == []
+
+
+def test_calls_at_once_take_effect_in_some_order():
+    history = [
+        create(0, 1),
+        write(1, 9, {"k": "1"}, session(2, 3, k="1", l="2")),
+        write(1, 9, {"l": "2"}, session(2, 2, l="2")),
+        get(1, 9, session(1, 1)),
+        kill(3, 9, 1),
+        get(4, 5, None),
+    ]
+    assert violations(history) == []
+
+
+def test_a_read_that_was_not_counted():
+    history = [create(0, 1), get(2, 3, session(1, 1)), get(4, 5, session(1, 1))]
+    assert "peter's tttttt: get gave (1, 1, {}), not (2, 1, {})" in violations(history)
+
+
+def test_a_lost_update():
+    history = [
+        create(0, 1),
+        write(1, 5, {"k": "1"}, session(1, 2, k="1")),
+        write(1, 5, {"l": "2"}, session(1, 3, l="2")),
+    ]
+    assert "set gave (1, 3, {'l': '2'}), not (1, 3, {'k': '1', 'l': '2'})" in violations(history)[0]
+    assert "k=None, which no write can have left there" in violations(history, exact=False)[0]
+
+
+def test_two_writes_with_one_number():
+    history = [
+        create(0, 1),
+        write(1, 5, {"k": "1"}, session(1, 2, k="1")),
+        write(1, 5, {"k": "2"}, session(1, 2, k="2")),
+    ]
+    assert "two calls are number 0" in violations(history, exact=False)[0]
+
+
+def test_a_read_of_the_past():
+    history = [
+        create(0, 1, k="1"),
+        write(2, 3, {"k": "2"}, session(1, 2, k="2")),
+        get(4, 5, session(2, 2, k="1")),
+    ]
+    assert "k=1, which no write can have left there" in violations(history, exact=False)[0]
+    history[1:] = [write(2, 3, {"k": "2"}, session(2, 2, k="2")), get(4, 5, session(1, 1, k="1"))]
+    assert "ended before a call began whose effect it had seen" in violations(history, exact=False)[0]
+
+
+def test_a_set_that_does_not_show_what_it_set():
+    history = [create(0, 1, k="1"), write(2, 3, {"k": "2"}, session(1, 2, k="1"))]
+    assert "which it had set itself otherwise" in violations(history, exact=False)[0]
+
+
+def test_a_read_after_the_answer_of_a_kill():
+    for operation in ("kill", "kill_of_id", "kill_of_app"):
+        history = [create(0, 1), kill(2, 3, 1, operation), get(4, 5, session(1, 1))]
+        assert violations(history, exact=False) == [f"peter's tttttt: used after the answer of {operation}"]
+
+
+def test_a_kill_beside_the_create_may_miss_it():
+    history = [create(0, 3), kill(1, 2, 0, "kill_of_app"), get(4, 5, session(1, 1))]
+    assert violations(history) == []
+
+
+def test_a_session_that_is_gone_without_a_kill():
+    assert violations([create(0, 1), get(2, 3, None)]) == ["peter's tttttt: missing, and no kill can have ended it"]
+    late = [create(0, 1), get(2, 3, None), kill(4, 5, 1)]
+    assert "peter's tttttt: missing, and no kill can have ended it" in violations(late)
+    revived = [create(0, 1), kill(2, 9, 1), get(3, 4, None), get(5, 6, session(1, 1))]
+    assert violations(revived, exact=False)
+
+
+def test_counts_of_kills():
+    assert violations([create(0, 1), kill(2, 3, 2)]) == ["kill answered 2"]
+    assert len(violations([create(0, 1), kill(2, 3, 1), kill(4, 5, 1)])) == 1
+    assert len(violations([create(0, 1), kill(2, 3, 0)])) == 1
+    assert len(violations([create(0, 1), kill(2, 3, 2, "kill_of_id")])) == 1
+    both = [create(0, 1), create(0, 1, OTHER), kill(2, 9, 1), kill(2, 9, 1, "kill_of_id"), get(9, 10, None, OTHER)]
+    assert violations(both) == []
+    assert len(violations([*both[:3], kill(2, 9, 0, "kill_of_id"), get(9, 10, None, OTHER)])) == 1
+
+
+class TestAfterFailures:
+    def test_a_write_that_failed_may_be_seen_or_not(self):
+        for seen in ({"k": "1"}, {"k": "2"}):
+            history = [
+                create(0, 1, k="1"),
+                failed("set", 2, 3, changes={"k": "2"}),
+                get(4, 5, session(1, 1 if seen["k"] == "1" else 2, **seen)),
+            ]
+            assert violations(history, exact=False) == []
+
+    def test_a_write_that_was_answered_is_not_lost(self):
+        history = [
+            create(0, 1, k="1"),
+            write(2, 3, {"k": "2"}, session(1, 2, k="2")),
+            failed("set", 4, 5, changes={"l": "3"}),
+            get(6, 7, session(1, 3, k="1", l="3")),
+        ]
+        assert "k=1, which no write can have left there" in violations(history, exact=False)[0]
+
+    def test_a_kill_that_failed_may_have_ended_it_or_not(self):
+        for answer in (session(1, 1), None):
+            assert violations([create(0, 1), failed("kill", 2, 3), get(4, 5, answer)], exact=False) == []
+
+    def test_a_create_that_failed_may_be_counted_once(self):
+        history = [failed("create", 0, 1, token=""), kill(2, 3, 1, "kill_of_id")]
+        assert violations(history, exact=False) == []
+        assert violations([*history, kill(4, 5, 1, "kill_of_app")], exact=False)
