@@ -60,16 +60,18 @@ class Servers(contextlib.ExitStack):
         if name == FAKEREDIS:
             return self.enter_context(fakeredis_server())
         if name in CLUSTERS:
-            return self._start_cluster(binary_of(CLUSTERS[name]))
+            return self.start_cluster(binary_of(CLUSTERS[name]))
         return self.enter_context(server_process(binary_of(name)))
 
-    def _start_cluster(self, binary: str) -> str:
-        urls = [
-            self.enter_context(server_process(binary, "--cluster-enabled", "yes", "--cluster-port", str(free_port())))
-            for _ in range(3)
-        ]
+    def start_cluster(self, binary: str, *options: str, replicas: int = 0) -> str:
+        """The URL of a node of a new cluster of three masters, each with so many replicas."""
+        urls = []
+        for _ in range(3 * (1 + replicas)):
+            of_cluster = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
+            urls.append(self.enter_context(server_process(binary, *of_cluster, *options)))
         nodes = [url.removeprefix("redis://") for url in urls]
-        command = [binary_of("redis-cli"), "--cluster", "create", *nodes, "--cluster-yes"]
+        create = ["--cluster", "create", *nodes, "--cluster-replicas", str(replicas), "--cluster-yes"]
+        command = [binary_of("redis-cli"), *create]
         subprocess.run(command, check=True, capture_output=True, timeout=_CLUSTER_SECONDS)
         give_up = time.monotonic() + _CLUSTER_SECONDS
         for node in nodes:

@@ -1,9 +1,19 @@
 """The connection: what it survives, and what it says when it cannot."""
 
 import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from dev.embedded_store import LOOPBACK, free_port, server_process
 from rest_sessions.client import Client
@@ -117,3 +127,77 @@ def test_user_password_and_database_come_from_the_url(namespace, real_server) ->
         admin.acl_deluser("writer")
         with type(admin).from_url(f"{real_server.url}/3") as other:
             assert other.unlink(*other.keys(f"{namespace}:*")) == 6
+
+
+def test_a_reply_of_redis_6_2_that_holds_the_reason_at_its_end(namespace) -> None:
+    """Later ones, and Valkey, begin with it."""
+    reply = (
+        b"-ERR Error running script (call to f_0123456789abcdef): @user_script:41: @user_script: 41: "
+        b"-OOM command not allowed when used memory > 'maxmemory'. \r\n"
+    )
+    with socket.create_server((LOOPBACK, 0)) as listener, ThreadPoolExecutor() as pool:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1 << 16)
+                connection.sendall(reply + b":0\r\n")
+
+        answered = pool.submit(answer)
+        with pytest.raises(StoreUnavailable) as raised:
+            store_at(listener.getsockname()[1], namespace).get_session(APP, "a" * 64)
+        answered.result()
+    assert raised.value.reason == "ResponseError"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for loopback, signed by itself, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, LOOPBACK)])
+    now = datetime.now(tz=UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(LOOPBACK))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    files = folder / "certificate.pem", folder / "key.pem"
+    files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    files[1].write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return files
+
+
+class TestTls:
+    @pytest.fixture
+    def port(self, certificate) -> Iterator[int]:
+        port = free_port()
+        tls = ["--tls-port", str(port), "--tls-auth-clients", "no"]
+        tls += ["--tls-cert-file", str(certificate[0]), "--tls-key-file", str(certificate[1])]
+        with server_process(binary_of("redis-server"), *tls):
+            yield port
+
+    def store(self, port: int, namespace: str, query: str = "") -> SessionStore:
+        url = f"rediss://{LOOPBACK}:{port}{query}"
+        return SessionStore(Client(Settings(url, False, namespace, False)), namespace)
+
+    def test_serves_a_server_whose_certificate_is_trusted(self, port, certificate, namespace) -> None:
+        store = self.store(port, namespace, f"?ssl_ca_certs={certificate[0]}")
+        token = store.create_session(APP, "peter", IP)
+        assert store.get_session(APP, token).id == "peter"
+
+    def test_refuses_one_that_is_not(self, port, namespace) -> None:
+        with pytest.raises(StoreUnavailable) as raised:
+            self.store(port, namespace).ping()
+        assert "CERTIFICATE_VERIFY_FAILED" in raised.value.reason
+
+    def test_waits_no_longer_for_one_that_is_silent(self, namespace) -> None:
+        with socket.create_server((LOOPBACK, 0)) as silent:
+            begin = time.monotonic()
+            with pytest.raises(StoreUnavailable):
+                self.store(silent.getsockname()[1], namespace).ping()
+            assert time.monotonic() - begin < 5

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -17,12 +16,11 @@ from rest_sessions.client import Client
 from rest_sessions.errors import StoreUnavailable
 from rest_sessions.keys import Keyspace, partition_of
 from rest_sessions.store import SessionStore
-from tests.servers import Server, Servers
+from tests.histories import APP, IP
+from tests.load import SECONDS, Load, failures, wait_until
+from tests.servers import CLUSTERS, Server, Servers, binary_of
 
-APP = "webapp"
-IP = "192.0.2.7"
-# Within which every call has to end, as the contract's readers wait for no longer.
-SECONDS = 5.0
+THREADS = 3
 
 
 @pytest.fixture
@@ -32,14 +30,18 @@ def servers() -> Iterator[Servers]:
         yield servers
 
 
-@pytest.fixture
-def cluster(servers: Servers) -> Server:
-    return servers.get("redis-cluster")
+@pytest.fixture(params=CLUSTERS)
+def cluster(servers: Servers, request: pytest.FixtureRequest) -> Server:
+    return servers.get(request.param)
+
+
+def stores_of(cluster: Server, namespace: str) -> list[SessionStore]:
+    return [SessionStore(Client(cluster.settings(namespace)), namespace) for _ in range(THREADS)]
 
 
 @pytest.fixture
 def store(cluster: Server, namespace: str) -> SessionStore:
-    return SessionStore(Client(cluster.settings(namespace)), namespace)
+    return stores_of(cluster, namespace)[0]
 
 
 def masters(cluster: Server) -> dict[int, redis.Redis]:
@@ -125,40 +127,40 @@ def move(slot: int, source: redis.Redis, target: redis.Redis) -> None:
         node.cluster("SETSLOT", slot, "NODE", target_id)
 
 
-def test_slots_move_under_load(cluster, store, namespace) -> None:
+def test_slots_move_under_load(cluster, namespace) -> None:
     nodes = masters(cluster)
-    tokens = [store.create_session(APP, f"user{i}", IP) for i in range(40)]
-    written = dict.fromkeys(tokens, 0)
-    done = threading.Event()
-    faults: list[BaseException] = []
-
-    def use() -> None:
-        number = 0
-        try:
-            while not done.is_set():
-                number += 1
-                for token in tokens:
-                    session = store.set_session(APP, token, {"n": str(number)})
-                    written[token] = number
-                    assert session is not None
-                assert store.count_active_users(APP, 600) == 40
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the test's own thread tells it
-            faults.append(error)
-
-    user = threading.Thread(target=use)
-    user.start()
-    try:
+    with Load(stores_of(cluster, namespace)) as load:
         for partition in Keyspace(namespace).partitions(APP):
             slot = key_slot(partition.ids.encode())
             source = owner(cluster, partition.ids)
             target = next(port for port in nodes if port != source)
             move(slot, nodes[source], nodes[target])
-    finally:
-        done.set()
-        user.join()
-    assert not faults, faults
-    for token in tokens:
-        session = store.get_session(APP, token)
-        assert session.data == {"n": str(written[token])}
-        assert store.kill_session(APP, token) == 1
-    assert store.count_active_users(APP, 600) == 0
+        assert failures(load.go_on(50)) == 0
+    load.settle(exact=True)
+
+
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_a_master_dies_and_its_replica_takes_over(servers, namespace, name) -> None:
+    url = servers.start_cluster(binary_of(CLUSTERS[name]), "--cluster-node-timeout", "1000", replicas=1)
+    cluster = Server(name, url)
+    victim = owner(cluster, Keyspace(namespace).partition(APP, partition_of("peter")).ids)
+    stores = stores_of(cluster, namespace)
+    for store in stores:
+        token = store.create_session(APP, "peter", IP, data={"k": "1"})
+    with redis.Redis(LOOPBACK, victim) as client:
+        client.wait(1, 0)
+        pid = client.info("server")["process_id"]
+    os.kill(pid, signal.SIGKILL)
+
+    def is_back(store: SessionStore) -> bool:
+        within_seconds(lambda: store.create_session(APP, "peter", IP))
+        with contextlib.suppress(StoreUnavailable):
+            return store.get_session(APP, token).data == {"k": "1"}
+        return False
+
+    with pytest.raises(StoreUnavailable):
+        stores[0].get_session(APP, token)
+    for store in stores:
+        wait_until(lambda store=store: is_back(store))
+    with Load(stores) as load:
+        assert failures(load.go_on(100)) == 0

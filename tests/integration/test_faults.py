@@ -7,67 +7,24 @@ after it works, in the same process; what was answered holds.
 import contextlib
 import os
 import signal
-import threading
-import time
+import socket
 from collections.abc import Callable, Iterator
-from typing import Self
 from urllib.parse import urlsplit
 
 import pytest
 import redis
 
-from dev.embedded_store import LOOPBACK, server_process
+from dev.embedded_store import LOOPBACK, free_port, server_process
 from rest_sessions.client import Client
+from rest_sessions.errors import StoreUnavailable
 from rest_sessions.settings import Settings
 from rest_sessions.store import SessionStore
-from tests.histories import APP, IP, Call, Players, violations
-from tests.proxy import Proxy, byte_by_byte, cut_in_the_middle, late, proxy_to, swallow
+from tests.histories import APP, IP
+from tests.load import Load, failures, wait_until
+from tests.proxy import Proxy, byte_by_byte, cut_in_the_middle, late, proxy_to, swallow, whole
 from tests.servers import BINARIES, binary_of
 
-# Within which every call has to end.
-SECONDS = 5.0
 THREADS = 3
-
-
-class Load:
-    """Players at work on stores while a test does harm, and what became of their calls."""
-
-    def __init__(self, stores: list[SessionStore]) -> None:
-        self._players = Players(stores, seed=0)
-        self._thread = threading.Thread(target=self._players.play)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self.go_on(50)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        self._players.stop()
-        self._thread.join()
-
-    def go_on(self, calls: int, *, until: Callable[[list[Call]], bool] = lambda ended: True) -> list[Call]:
-        """Waits until so many calls have begun and ended, and what `until` says of them; those calls."""
-        begin = time.monotonic()
-        while True:
-            ended = [call for call in list(self._players.calls) if call.begin > begin]
-            if len(ended) >= calls and until(ended):
-                return ended
-            assert time.monotonic() < begin + 60, "the calls do not come to an end"
-            time.sleep(0.02)
-
-    def settle(self, *, exact: bool) -> None:
-        """After the load: reads each session, and holds the whole history against the contract."""
-        self._players.read_all()
-        calls = self._players.calls
-        assert max(call.end - call.begin for call in calls) < SECONDS
-        assert violations(calls, exact=exact) == []
-
-
-def failures(calls: list[Call]) -> int:
-    return sum(call.failed for call in calls)
 
 
 def stores_at(port: int, namespace: str) -> list[SessionStore]:
@@ -219,3 +176,126 @@ def test_a_server_that_dies_comes_back_and_loads_its_data(binary, namespace, tmp
             assert failures(load.go_on(100)) == 0
             load.stop()
             load.settle(exact=False)
+
+
+class TestARepeatedCall:
+    """The reply of the first try is swallowed; the second one is answered."""
+
+    @pytest.fixture
+    def store(self, stores) -> SessionStore:
+        """Its scripts are known to the server, so that the first try is carried out."""
+        store = stores[0]
+        token = store.create_session(APP, "warm", IP)
+        store.set_session(APP, token, {"k": "1"})
+        store.kill_session(APP, token)
+        store.create_session(APP, "warm", IP)
+        store.kill_sessions_of_id(APP, "warm")
+        return store
+
+    @pytest.fixture
+    def swallow_one(self, proxy) -> Callable[[], None]:
+        def swallow_one() -> None:
+            def swallow_and_recover(client: socket.socket, reply: bytes) -> None:
+                proxy.pass_on = whole
+
+            proxy.pass_on = swallow_and_recover
+
+        return swallow_one
+
+    def test_of_create_makes_one_session(self, store, swallow_one) -> None:
+        swallow_one()
+        token = store.create_session(APP, "peter", IP, data={"k": "1"})
+        [session] = store.list_sessions_of_id(APP, "peter").sessions
+        assert (session.r, session.w, session.data) == (1, 1, {"k": "1"})
+        assert store.get_session(APP, token) == session
+        assert store.kill_sessions_of_app(APP) == 1
+
+    def test_of_set_loses_no_key(self, store, swallow_one) -> None:
+        token = store.create_session(APP, "peter", IP, data={"k": "1", "l": "1"})
+        swallow_one()
+        assert store.set_session(APP, token, {"l": None, "m": "2"}).data == {"k": "1", "m": "2"}
+        assert store.get_session(APP, token).data == {"k": "1", "m": "2"}
+
+    def test_of_a_kill_ends_the_session_though_it_counts_none(self, store, swallow_one) -> None:
+        for kill in (
+            lambda token: store.kill_session(APP, token),
+            lambda _: store.kill_sessions_of_id(APP, "peter"),
+        ):
+            token = store.create_session(APP, "peter", IP)
+            swallow_one()
+            assert kill(token) in (0, 1)
+            assert store.get_session(APP, token) is None
+            assert store.count_active_users(APP, 60) == 0
+
+    def test_of_which_both_replies_are_lost_makes_one_session_at_most(self, proxy, store) -> None:
+        proxy.pass_on = swallow
+        with pytest.raises(StoreUnavailable):
+            store.create_session(APP, "peter", IP)
+        proxy.pass_on = whole
+        assert len(store.list_sessions_of_id(APP, "peter").sessions) == 1
+
+
+def test_what_a_call_gave_up_is_not_sent_later(proxy, stores) -> None:
+    """The first try of a create hangs on its way; its second is answered, and the session is killed. Then the first
+    comes through, which would be the session's return.
+    """
+    store = stores[0]
+    release = proxy.hold_next()
+    token = store.create_session(APP, "peter", IP, data={f"k{i}": '"' + "x" * 1000 + '"' for i in range(50)})
+    assert store.kill_session(APP, token) == 1
+    release.set()
+    store._client._server.recover()
+    proxy.wait_for_no_connection()
+    assert store.get_session(APP, token) is None
+
+
+def replicate(binary: str, stack: contextlib.ExitStack) -> tuple[redis.Redis, redis.Redis]:
+    """A primary, and a replica that has all that it has."""
+    urls = [stack.enter_context(server_process(binary)) for _ in range(2)]
+    primary, replica = (stack.enter_context(redis.Redis.from_url(url, decode_responses=True)) for url in urls)
+    replica.replicaof(LOOPBACK, urlsplit(urls[0]).port)
+    wait_until(lambda: replica.info("replication")["master_link_status"] == "up")
+    return primary, replica
+
+
+def port_of(client: redis.Redis) -> int:
+    return client.connection_pool.connection_kwargs["port"]
+
+
+def test_a_replica_is_promoted_and_its_primary_demoted(binary, namespace) -> None:
+    with contextlib.ExitStack() as stack:
+        old, new = replicate(binary, stack)
+        proxy = stack.enter_context(proxy_to(port_of(old)))
+        with Load(stores_at(proxy.port, namespace)) as load:
+            # Only what has reached the replica is kept; the server waits until all has, and clients wait with it.
+            old.execute_command("FAILOVER", "TO", LOOPBACK, port_of(new))
+            wait_until(lambda: new.info("replication")["role"] == "master")
+            assert failures(load.go_on(THREADS, until=failures))
+            # As the name of the primary leads to the new one; connections to the old one stay.
+            proxy.target = port_of(new)
+            assert failures(load.go_on(100)) == 0
+        load.settle(exact=False)
+        assert old.info("replication")["role"] == "slave"
+
+
+def test_a_demoted_primary_that_fell_behind_is_not_asked(binary, namespace) -> None:
+    with contextlib.ExitStack() as stack:
+        old, new = replicate(binary, stack)
+        proxy = stack.enter_context(proxy_to(port_of(old)))
+        connected = dict.fromkeys(("get", "set", "kill", "soid", "soapp", "activity", "killsoid", "killall"))
+        for name in connected:
+            [connected[name], *_] = stores_at(proxy.port, namespace)
+            connected[name].ping()
+        new.replicaof("NO", "ONE")
+        old.replicaof(LOOPBACK, free_port())
+        proxy.target = port_of(new)
+        [store, *_] = stores_at(proxy.port, namespace)
+        tokens = {id: store.create_session(APP, id, IP) for id in ("peter", "paul", "mary")}
+        assert connected["get"].get_session(APP, tokens["peter"])
+        assert connected["set"].set_session(APP, tokens["peter"], {"k": "1"})
+        assert len(connected["soid"].list_sessions_of_id(APP, "peter").sessions) == 1
+        assert len(connected["soapp"].list_sessions_of_app(APP, 60).sessions) == 3
+        assert connected["activity"].count_active_users(APP, 60) == 3
+        assert connected["kill"].kill_session(APP, tokens["mary"]) == 1
+        assert connected["killsoid"].kill_sessions_of_id(APP, "paul") == 1
+        assert connected["killall"].kill_sessions_of_app(APP) == 1

@@ -50,7 +50,7 @@ _WORTH_A_RETRY = (ConnectionError, TimeoutError, ReadOnlyError, ClusterError)
 _UNAVAILABLE = (*_WORTH_A_RETRY, OutOfMemoryError, TryAgainError, RedisClusterException)
 _UNAVAILABLE_REPLY = re.compile(
     # Redis 6.2 puts what a command of a script was answered at the end of an error of its own.
-    "(ERR Error running script .*-)?(BUSY|LOADING|MASTERDOWN|MISCONF|NOREPLICAS|OOM|READONLY) "
+    "(Error running script .*-)?(BUSY|LOADING|MASTERDOWN|MISCONF|NOREPLICAS|OOM|READONLY) "
 )
 
 # Closing a socket so discards what was not sent yet, and tells the server, instead of sending on.

@@ -29,20 +29,32 @@ local function use_session(key, handle, session, counter, now, ...)
 end
 
 -- Takes sessions out of the index, each with its owner's id, and of the owners those whose last session this was.
+-- It changes a key only after all reads of it, and once: a key that lost its last member is gone, and where its slot
+-- is about to move to another node of a cluster, a script that comes back to it is broken off.
 local function remove_from_index(handles, owners)
-  local in_ids, in_expiry = {}, {}
+  local in_ids, in_expiry, removed, counts = {}, {}, {}, {}
   for i, handle in ipairs(handles) do
-    in_ids[i] = owners[i] .. '\0' .. handle
-    in_expiry[i] = handle .. ':' .. owners[i]
+    local id = owners[i]
+    in_ids[i] = id .. '\0' .. handle
+    in_expiry[i] = handle .. ':' .. id
+    removed[in_ids[i]] = true
+    counts[id] = (counts[id] or 0) + 1
+  end
+  local without_session = {}
+  for id, count in pairs(counts) do
+    local has_more = false
+    -- One more than are removed would show another.
+    for _, member in ipairs(redis.call('ZRANGEBYLEX', ids, '[' .. id .. '\0', '(' .. id .. '\1', 'LIMIT', 0, count + 1)) do
+      has_more = has_more or not removed[member]
+    end
+    if not has_more then
+      without_session[#without_session + 1] = id
+    end
   end
   redis.call('ZREM', ids, unpack(in_ids))
   redis.call('ZREM', recent, unpack(handles))
   redis.call('ZREM', expiry, unpack(in_expiry))
-  local seen = {}
-  for _, id in ipairs(owners) do
-    if not seen[id] and #redis.call('ZRANGEBYLEX', ids, '[' .. id .. '\0', '(' .. id .. '\1', 'LIMIT', 0, 1) == 0 then
-      redis.call('ZREM', users, id)
-    end
-    seen[id] = true
+  if without_session[1] then
+    redis.call('ZREM', users, unpack(without_session))
   end
 end

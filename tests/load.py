@@ -1,0 +1,60 @@
+"""Calls that go on while a test does harm to what they need."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Self
+
+from rest_sessions.store import SessionStore
+from tests.histories import Call, Players, violations
+
+# Within which every call has to end.
+SECONDS = 5.0
+
+
+class Load:
+    """Players at work on stores while a test does harm, and what became of their calls."""
+
+    def __init__(self, stores: Sequence[SessionStore]) -> None:
+        self._players = Players(stores, seed=0)
+        self._thread = threading.Thread(target=self._players.play)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.go_on(50)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        self._players.stop()
+        self._thread.join()
+
+    def go_on(self, calls: int, *, until: Callable[[list[Call]], bool] = lambda ended: True) -> list[Call]:
+        """Waits until so many calls have begun and ended, and what `until` says of them; those calls."""
+        begin = time.monotonic()
+        while True:
+            ended = [call for call in list(self._players.calls) if call.begin > begin]
+            if len(ended) >= calls and until(ended):
+                return ended
+            assert time.monotonic() < begin + 60, "the calls do not come to an end"
+            time.sleep(0.02)
+
+    def settle(self, *, exact: bool) -> None:
+        """After the load: reads each session, and holds the whole history against the contract."""
+        self._players.read_all()
+        calls = self._players.calls
+        assert max(call.end - call.begin for call in calls) < SECONDS
+        assert violations(calls, exact=exact) == []
+
+
+def failures(calls: list[Call]) -> int:
+    return sum(call.failed for call in calls)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
