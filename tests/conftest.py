@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -14,7 +15,9 @@ import pytest
 from dev.embedded_store import LOOPBACK, free_port
 from rest_sessions.client import Client
 from rest_sessions.store import SessionStore
+from tests import leaks
 from tests.figures import Figures
+from tests.leaks import WATCH
 from tests.servers import BINARIES, FAKEREDIS, REAL, Server, Servers
 
 # Powertools reads it when it is imported, which only the tests' modules do.
@@ -29,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(leaks.Plugin())
     if config.getoption("soak"):
         hypothesis.settings.load_profile("soak")
 
@@ -108,11 +112,16 @@ def keys(server: Server, namespace: str) -> Callable[[], set[str]]:
     return lambda: server.keys(namespace)
 
 
+# The one key that is told on purpose: to who starts `make dev AUTH=1` and has given none.
+OWN_KEY = re.compile(r"(?<=curl -H 'Authorization: Bearer )[^']+")
+
+
 class Dev:
     """`make dev` without the make, as a process of its own."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self.port = free_port()
+        WATCH.keep_registry(environment.get("API_KEYS", ""))
         inherited = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "dev"],
@@ -128,6 +137,11 @@ class Dev:
             if line.startswith("Ctrl-C"):
                 break
         assert re.search(r"listens on", self.greeting), self.greeting
+        WATCH.read(OWN_KEY.sub("", self.greeting), "process")
+        # Read as it comes: a full pipe would hold it up.
+        self._output: list[str] = []
+        self._reader = threading.Thread(target=self._output.extend, args=(self.process.stdout,))
+        self._reader.start()
 
     @property
     def url(self) -> str:
@@ -136,7 +150,11 @@ class Dev:
     def stop(self, how: signal.Signals = signal.SIGINT) -> str:
         """Ends it, as Ctrl-C does unless told otherwise; what it printed since its greeting."""
         self.process.send_signal(how)
-        output, _ = self.process.communicate(timeout=10)
+        self.process.wait(timeout=10)
+        self._reader.join()
+        self.process.stdout.close()
+        output = "".join(self._output)
+        WATCH.read(output, "process")
         return output
 
 
@@ -154,6 +172,7 @@ def devs(servers: Servers) -> Iterator[Callable[[Server], Dev]]:
                     "REDIS_URL": server.url,
                     "REDIS_CLUSTER": "1" if server.is_cluster else "0",
                     "NAMESPACE": HTTP_NAMESPACE,
+                    "POWERTOOLS_METRICS_DISABLED": "false",
                 }
             )
         return running[server.name]

@@ -1,6 +1,7 @@
 """The API as its clients meet it: at URL with KEY, or without these the built stack, in containers."""
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,13 @@ import pytest
 
 from dev.containers import Stack, stack, start_api
 from dev.embedded_store import free_port
+from tests.leaks import WATCH
 
 URL = os.environ.get("URL", "")
 KEY = os.environ.get("KEY", "")
+
+# Lines of SAM's gateway, which logs the path of each request and of each that it refused, as AWS's does not.
+PATHS = re.compile(r'^(.* - - \[[^]]*\] "|Lambda authorizer failed to invoke successfully: ).*$', re.MULTILINE)
 
 # A container for a first request to a function takes a while.
 SECONDS = 60
@@ -50,6 +55,7 @@ def api(request: pytest.FixtureRequest, log: Path) -> Iterator[Api]:
     local = request.getfixturevalue("local")
     with log.open("w", encoding="utf-8") as output, start_api(local, free_port(), output) as url:
         yield Api(url, local.key)
+    WATCH.read(PATHS.sub("", log.read_text(encoding="utf-8")), "process")
 
 
 @pytest.fixture(scope="session")

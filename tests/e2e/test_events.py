@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dev.containers import SAM, Stack
+from tests.leaks import WATCH
 
 ROOT = Path(__file__).parents[2]
 EVENTS = sorted(path.stem for path in (ROOT / "events").glob("*.json"))
@@ -28,6 +29,9 @@ def invoke(local: Stack, name: str) -> dict:
     function = "".join(word.capitalize() for word in name.split("_"))
     command = [SAM, "local", "invoke", function, "--event", f"events/{name}.json", *local.options()]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    # What the function printed; its answer is in stdout.
+    WATCH.keep_event(json.loads((ROOT / "events" / f"{name}.json").read_text(encoding="utf-8")))
+    WATCH.read(result.stderr, "process")
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
 

@@ -14,6 +14,7 @@ import pytest
 
 from dev.embedded_store import LOOPBACK, SERVERS
 from tests.conftest import Dev
+from tests.leaks import WATCH
 
 ROOT = Path(__file__).parents[2]
 
@@ -103,6 +104,7 @@ def test_says_what_is_wrong_and_ends(environment: dict[str, str], message: str, 
             timeout=20,
             check=False,
         )
+    WATCH.read(started.stdout + started.stderr, "process")
     assert started.returncode == 1
     assert message in started.stderr
     assert "Traceback" not in started.stderr
