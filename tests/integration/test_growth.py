@@ -1,0 +1,63 @@
+"""A process that serves request after request neither grows nor opens a connection beside its first."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.figures import Figures
+from tests.handler_worker import DATUM
+from tests.handlers import KEY
+from tests.leaks import WATCH
+from tests.servers import Servers
+
+WARM_UP = 5_000
+KILOBYTES = 3_000
+
+
+@pytest.fixture
+def servers() -> Iterator[Servers]:
+    """Servers of its own, whose connections are this process's alone."""
+    with Servers() as servers:
+        yield servers
+
+
+@pytest.mark.parametrize("name", ["redis-server", "redis-cluster"])
+def test_a_process_that_serves(servers: Servers, name: str, soak: bool, figures: Figures, tmp_path: Path) -> None:
+    requests = 200_000 if soak else 20_000
+    server = servers.get(name)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "SERVER": server.name,
+        "REDIS_URL": server.url,
+        "REDIS_CLUSTER": "1" if server.is_cluster else "0",
+        "WARM_UP": str(WARM_UP),
+        "REQUESTS": str(requests),
+    }
+    output = tmp_path / "output"
+    with output.open("w", encoding="utf-8") as stdout:
+        command = [sys.executable, "-m", "tests.handler_worker", str(tmp_path)]
+        worker = subprocess.run(command, env=environment, stdout=stdout, stderr=stdout, check=False)
+    assert worker.returncode == 0, output.read_text(encoding="utf-8")[-2000:]
+    WATCH.keep("key", KEY)
+    WATCH.keep("datum", DATUM)
+    for token in (tmp_path / "tokens").read_text(encoding="ascii").split():
+        WATCH.keep("token", token)
+    WATCH.read(output.read_text(encoding="utf-8"), "process")
+
+    before, after = json.loads((tmp_path / "measured").read_text(encoding="ascii"))
+    grown = after["kilobytes"] - before["kilobytes"]
+    opened = after["connections"] - before["connections"]
+    what = f"A process that serves {requests:,} requests, {name}"
+    figures.add(
+        f"{what}: grows by", f"{grown / 1000:.1f} MB", f"at most {KILOBYTES // 1000} MB", kept=grown <= KILOBYTES
+    )
+    figures.add(f"{what}: further connections", str(opened), "0", kept=opened == 0)
+    assert grown <= KILOBYTES
+    assert opened == 0
+    assert after["clients"] == before["clients"]
