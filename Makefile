@@ -59,8 +59,9 @@ deploy: ## build and deploy to AWS: make deploy ENV=dev, staging or prod (FORCE=
 	@$(BIN)/python -m dev.revision
 	@$(BIN)/sam deploy --config-env $(ENV)
 
-soak: $(READY) ## run the random tests at length, into docs/reliability.md (an hour)
-	$(BIN)/pytest --soak $(ARGS) tests/integration/test_state_machine.py
+soak: $(READY) ## run random, growing and limit tests at length, into docs/reliability.md (an hour)
+	$(BIN)/pytest --soak $(ARGS) tests/integration/test_state_machine.py tests/integration/test_growth.py \
+		tests/integration/test_limits.py
 
 bench: build $(BENCH) ## measure it beside redis-sessions, into docs/performance.md (20 minutes; needs Docker, Node)
 	@$(BENCH)/bin/python -m benchmarks
