@@ -19,7 +19,7 @@ export __SAM_CLI_APP_DIR := $(CURDIR)/$(VENV)/sam-cli
 export AWS_DEFAULT_REGION ?= $(or $(AWS_REGION),us-east-1)
 
 .DEFAULT_GOAL := help
-.PHONY: help dev key test lint format lock clean build local e2e deploy smoke soak bench bench-quick
+.PHONY: help dev key test lint format lock clean build local e2e deploy smoke soak fuzz bench bench-quick
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ deploy: ## build and deploy to AWS: make deploy ENV=dev, staging or prod (FORCE=
 soak: $(READY) ## run random, growing and limit tests at length, into docs/reliability.md (an hour)
 	$(BIN)/pytest --soak $(ARGS) tests/integration/test_state_machine.py tests/integration/test_growth.py \
 		tests/integration/test_limits.py
+
+fuzz: $(READY) ## ask the API all that its description allows and forbids, at length (ten minutes)
+	$(BIN)/pytest --soak $(ARGS) tests/integration/test_fuzz.py
 
 bench: build $(BENCH) ## measure it beside redis-sessions, into docs/performance.md (20 minutes; needs Docker, Node)
 	@$(BENCH)/bin/python -m benchmarks

@@ -28,7 +28,7 @@ hypothesis.settings.register_profile("soak", max_examples=10_000, stateful_step_
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--soak", action="store_true", help="as long as make soak, which writes docs/reliability.md")
+    parser.addoption("--soak", action="store_true", help="at the length of make soak and make fuzz")
 
 
 def pytest_configure(config: pytest.Config) -> None:
