@@ -59,9 +59,8 @@ deploy: ## build and deploy to AWS: make deploy ENV=dev, staging or prod (FORCE=
 	@$(BIN)/python -m dev.revision
 	@$(BIN)/sam deploy --config-env $(ENV)
 
-soak: $(READY) ## run random, growing and limit tests at length, into docs/reliability.md (an hour)
-	$(BIN)/pytest --soak $(ARGS) tests/integration/test_state_machine.py tests/integration/test_growth.py \
-		tests/integration/test_limits.py
+soak: $(READY) ## run the random tests, growth and limits at length, into docs/reliability.md (an hour)
+	$(BIN)/pytest --soak $(ARGS) $(patsubst %,tests/integration/test_%.py,limits growth histories state_machine)
 
 fuzz: $(READY) ## ask the API all that its description allows and forbids, at length (ten minutes)
 	$(BIN)/pytest --soak $(ARGS) tests/integration/test_fuzz.py

@@ -193,9 +193,9 @@ def _around_handlers() -> None:
     http = pkgutil.resolve_name("rest_sessions.http")
     route = http.route
 
-    def watched_route(needs: str | None) -> Callable[..., Any]:
+    def watched_route(**options: Any) -> Callable[..., Any]:
         def decorate(operation: Callable[..., Any]) -> Callable[..., Any]:
-            handler = route(needs)(operation)
+            handler = route(**options)(operation)
 
             @functools.wraps(handler)
             def watched(event: Any, context: Any) -> Any:

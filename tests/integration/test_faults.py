@@ -153,20 +153,36 @@ def test_connections_are_reset_in_use(admin, proxy, stores) -> None:
     load.settle(exact=False)
 
 
-def test_a_server_that_dies_comes_back_and_loads_its_data(binary, namespace, tmp_path) -> None:
+def test_a_server_that_is_killed_comes_back_with_all_it_answered(binary, namespace, tmp_path) -> None:
     keeps = ["--dir", str(tmp_path), "--appendonly", "yes", "--appendfsync", "always"]
-    # It says that it is loading, and takes its time for each key.
-    slowly = ["--key-load-delay", "20000", "--loading-process-events-interval-bytes", "1024"]
     with (
         server_process(binary, *keeps) as url,
         proxy_to(urlsplit(url).port) as proxy,
         redis.Redis.from_url(url) as dying,
         Load(stores_at(proxy.port, namespace)) as load,
     ):
-        dying.mset({f"filler{number}": os.urandom(1024) for number in range(100)})
-        dying.bgrewriteaof()
-        load.go_on(100, until=lambda _: not dying.info("persistence")["aof_rewrite_in_progress"])
         os.kill(dying.info("server")["process_id"], signal.SIGKILL)
+        load.go_on(THREADS, until=failures)
+        with server_process(binary, *keeps) as again:
+            proxy.target = urlsplit(again).port
+            load.go_on(1, until=lambda ended: not ended[-1].failed)
+            assert failures(load.go_on(100)) == 0
+            load.stop()
+            load.settle(exact=False)
+
+
+def test_a_server_that_loads_its_data(binary, namespace, tmp_path) -> None:
+    # It says so, and takes its time for each key.
+    slowly = ["--key-load-delay", "20000", "--loading-process-events-interval-bytes", "1024"]
+    keeps = ["--dir", str(tmp_path)]
+    with (
+        server_process(binary, *keeps) as url,
+        proxy_to(urlsplit(url).port) as proxy,
+        redis.Redis.from_url(url) as ending,
+        Load(stores_at(proxy.port, namespace)) as load,
+    ):
+        ending.mset({f"filler{number}": os.urandom(1024) for number in range(100)})
+        ending.shutdown(save=True)
         load.go_on(THREADS, until=failures)
         with server_process(binary, *keeps, *slowly) as again, redis.Redis.from_url(again) as loading:
             proxy.target = urlsplit(again).port

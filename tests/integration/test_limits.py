@@ -301,9 +301,6 @@ def test_no_script_reads_more_bytes_than_it_may_and_a_session(filled: SessionSto
     assert MAX_DATA_BYTES < most < MOST_BYTES + MAX_DATA_BYTES + 1000
 
 
-@pytest.mark.xfail(
-    strict=False, reason="read_sessions counts bytes alone, and so reads 500,000 bytes of one-digit values"
-)
 @ON_SINGLE_SERVERS
 def test_no_script_reads_more_texts_than_it_may_and_a_session(filled: SessionStore, replies: list[Any]) -> None:
     """Each is a string to be made in the script and another in the reply, however short."""
