@@ -18,6 +18,7 @@ from rest_sessions.model import Page, Position, Session
 from rest_sessions.settings import Settings
 from rest_sessions.store import SessionStore
 from rest_sessions.telemetry import logger
+from rest_sessions.time_limit import seconds_left
 
 ROOT = Path(__file__).parents[2]
 EVENTS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "events").glob("*.json"))}
@@ -279,6 +280,14 @@ class TestStoreCall:
     def test_has_what_the_event_says(self, api, function, call):
         api.call(function)
         assert api.store.mock_calls == [call]
+
+    @pytest.mark.parametrize("function", REQUESTS)
+    def test_has_the_time_of_a_request(self, api, function):
+        seconds = []
+        getattr(api.store, function).side_effect = lambda *_, **__: seconds.append(seconds_left(100)) or mock.DEFAULT
+        assert api.call(function)["statusCode"] == 200
+        assert seconds == [pytest.approx(25 if function == "kill_sessions_of_app" else 4.5, abs=1)]
+        assert seconds_left(100) == 100
 
     def test_of_create_has_the_defaults(self, api):
         api.call("create_session", request("create_session", query={"ttl": None}, body=None))
