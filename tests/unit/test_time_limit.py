@@ -12,7 +12,7 @@ from tests.conftest import Clock
 @pytest.fixture
 def clock(monkeypatch) -> Clock:
     clock = Clock(1000)
-    monkeypatch.setattr(module.time, "monotonic", clock)
+    monkeypatch.setattr(module, "monotonic", clock)
     return clock
 
 

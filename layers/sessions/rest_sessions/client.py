@@ -239,6 +239,7 @@ class _Socket:
     def __init__(self, connected: socket.socket) -> None:
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
         self._socket = connected
+        self._seconds: float | None = None
 
     def sendall(self, data: bytes) -> None:
         self._set_timeout()
@@ -253,7 +254,10 @@ class _Socket:
         if not seconds:
             # Caught by redis-py, which has one of the same name.
             raise builtins.TimeoutError
-        self._socket.settimeout(seconds)
+        # It is a call of the system, and almost always of the same value.
+        if seconds != self._seconds:
+            self._socket.settimeout(seconds)
+            self._seconds = seconds
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
