@@ -55,7 +55,7 @@ def figures(soak: bool) -> Iterator[Figures]:
     figures = Figures()
     yield figures
     if soak:
-        figures.write(", ".join(filter(shutil.which, BINARIES)))
+        figures.write([name for name in BINARIES if shutil.which(name)])
 
 
 class Clock:

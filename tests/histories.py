@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from math import inf
 
+from rest_sessions.client import CALL_SECONDS
 from rest_sessions.errors import StoreUnavailable
-from rest_sessions.http import ANSWER_SECONDS
 from rest_sessions.model import Session
 from rest_sessions.store import SessionStore
 from rest_sessions.time_limit import time_limit
@@ -110,7 +110,7 @@ class Players:
         written = (changes or {}) if operation in ("create", "set") else {}
         begin = time.monotonic()
         try:
-            with time_limit(ANSWER_SECONDS):
+            with time_limit(CALL_SECONDS):
                 answer, failed = carry_out(), False
         except StoreUnavailable:
             answer, failed = None, True

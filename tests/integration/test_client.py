@@ -2,7 +2,6 @@
 
 import socket
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -10,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import redis
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,6 +20,7 @@ from rest_sessions.client import Client
 from rest_sessions.errors import StoreUnavailable
 from rest_sessions.settings import Settings
 from rest_sessions.store import SessionStore
+from tests.load import SECONDS, wait_until
 from tests.proxy import proxy_to
 from tests.servers import Server, binary_of
 
@@ -174,30 +175,42 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 class TestTls:
     @pytest.fixture
-    def port(self, certificate) -> Iterator[int]:
-        port = free_port()
-        tls = ["--tls-port", str(port), "--tls-auth-clients", "no"]
-        tls += ["--tls-cert-file", str(certificate[0]), "--tls-key-file", str(certificate[1])]
-        with server_process(binary_of("redis-server"), *tls):
-            yield port
+    def options(self, certificate) -> list[str]:
+        files = ["--tls-cert-file", str(certificate[0]), "--tls-key-file", str(certificate[1])]
+        return [*files, "--tls-auth-clients", "no", "--tls-port", str(free_port())]
 
-    def store(self, port: int, namespace: str, query: str = "") -> SessionStore:
-        url = f"rediss://{LOOPBACK}:{port}{query}"
-        return SessionStore(Client(Settings(url, False, namespace, False)), namespace)
+    def store(self, options: list[str], namespace: str, query: str = "", *, cluster: bool = False) -> SessionStore:
+        url = f"rediss://{LOOPBACK}:{options[-1]}{query}"
+        return SessionStore(Client(Settings(url, cluster, namespace, False)), namespace)
 
-    def test_serves_a_server_whose_certificate_is_trusted(self, port, certificate, namespace) -> None:
-        store = self.store(port, namespace, f"?ssl_ca_certs={certificate[0]}")
-        token = store.create_session(APP, "peter", IP)
-        assert store.get_session(APP, token).id == "peter"
+    def test_serves_a_server_whose_certificate_is_trusted(self, options, certificate, namespace) -> None:
+        with server_process(binary_of("redis-server"), *options):
+            store = self.store(options, namespace, f"?ssl_ca_certs={certificate[0]}")
+            token = store.create_session(APP, "peter", IP)
+            assert store.get_session(APP, token).id == "peter"
 
-    def test_refuses_one_that_is_not(self, port, namespace) -> None:
-        with pytest.raises(StoreUnavailable) as raised:
-            self.store(port, namespace).ping()
+    def test_serves_a_cluster(self, options, certificate, namespace) -> None:
+        of_cluster = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
+        of_cluster += ["--tls-cluster", "yes", "--tls-ca-cert-file", str(certificate[0]), *options]
+        with server_process(binary_of("redis-server"), *of_cluster) as url, redis.Redis.from_url(url) as node:
+            node.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            wait_until(lambda: node.cluster("INFO")["cluster_state"] == "ok")
+            store = self.store(options, namespace, f"?ssl_ca_certs={certificate[0]}", cluster=True)
+            token = store.create_session(APP, "peter", IP)
+            assert store.get_session(APP, token).id == "peter"
+            assert store.count_active_users(APP, 60) == 1
+            # As after a fault: the map of the cluster is read again.
+            store._client._server.recover()
+            assert store.get_session(APP, token).r == 2
+
+    def test_refuses_one_that_is_not(self, options, namespace) -> None:
+        with server_process(binary_of("redis-server"), *options), pytest.raises(StoreUnavailable) as raised:
+            self.store(options, namespace).ping()
         assert "CERTIFICATE_VERIFY_FAILED" in raised.value.reason
 
     def test_waits_no_longer_for_one_that_is_silent(self, namespace) -> None:
         with socket.create_server((LOOPBACK, 0)) as silent:
             begin = time.monotonic()
             with pytest.raises(StoreUnavailable):
-                self.store(silent.getsockname()[1], namespace).ping()
-            assert time.monotonic() - begin < 5
+                self.store([str(silent.getsockname()[1])], namespace).ping()
+            assert time.monotonic() - begin < SECONDS

@@ -286,7 +286,7 @@ class TestStoreCall:
         seconds = []
         getattr(api.store, function).side_effect = lambda *_, **__: seconds.append(seconds_left(100)) or mock.DEFAULT
         assert api.call(function)["statusCode"] == 200
-        assert seconds == [pytest.approx(25 if function == "kill_sessions_of_app" else 4.5, abs=1)]
+        assert seconds == [pytest.approx(25 if function == "kill_sessions_of_app" else 4, abs=1)]
         assert seconds_left(100) == 100
 
     def test_of_create_has_the_defaults(self, api):

@@ -37,8 +37,9 @@ from .time_limit import seconds_left, time_limit
 
 CONNECT_TIMEOUT_SECONDS = 1.0
 ANSWER_TIMEOUT_SECONDS = 1.0
-# Twice connecting and twice waiting for an answer; signing in, other addresses and other nodes take no more.
-RUN_SECONDS = 4.0
+# Twice connecting and twice waiting for an answer: signing in, other addresses, other nodes and further round trips of
+# the same request take no more. It leaves a second of the five within which a caller is answered.
+CALL_SECONDS = 4.0
 
 PlainCommand = tuple[str | bytes | int, ...]
 Command = ScriptCall | PlainCommand
@@ -68,9 +69,9 @@ class Client:
 
         What fails for want of a connection is sent once more, all of it, so a command may run twice; but none runs
         after this has returned, unless it has reached the server by then.
-        Raises StoreUnavailable when that fails too, when the server cannot serve now, or after RUN_SECONDS.
+        Raises StoreUnavailable when that fails too, when the server cannot serve now, or after CALL_SECONDS.
         """
-        with time_limit(RUN_SECONDS):
+        with time_limit(CALL_SECONDS):
             try:
                 try:
                     return self._send(commands)
@@ -281,6 +282,11 @@ class _Connection(_InTime, Connection):  # type: ignore[misc]
 
 class _TlsConnection(_InTime, SSLConnection):  # type: ignore[misc]
     """To a server, by TLS."""
+
+    def can_read(self, timeout: float = 0) -> bool:
+        # redis-py's pool refuses connections with a reply that nobody read, and would take for one a session ticket,
+        # which a server sends after the handshake.
+        return super().can_read(timeout) and self._sock.pending() > 0  # type: ignore[attr-defined]
 
 
 class _Pool(ConnectionPool):

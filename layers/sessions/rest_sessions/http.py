@@ -13,6 +13,7 @@ from typing import Any
 
 from . import validation
 from .access import Caller
+from .client import CALL_SECONDS
 from .errors import (
     ApiError,
     Forbidden,
@@ -35,9 +36,6 @@ Handler = Callable[[Event, Any], Response]
 
 # What an operation gives: a session or None for a missing one, a page of them, an object, or a bare word.
 Result = Session | Page | Mapping[str, Any] | str | None
-
-# However often an operation asks the store, its caller waits no longer.
-ANSWER_SECONDS = 4.5
 
 # Each leaves a line in the trail, whatever comes of it.
 _AUDITED = ("killall", "killsoid")
@@ -138,11 +136,11 @@ class Request:
 Operation = Callable[[SessionStore, Request], Result]
 
 
-def route(needs: str | None, seconds: float = ANSWER_SECONDS) -> Callable[[Operation], Handler]:
+def route(needs: str | None, seconds: float = CALL_SECONDS) -> Callable[[Operation], Handler]:
     """The Lambda handler of an operation, connected to the store.
 
     `needs` is the operation that the caller's key must allow, named as in the routes; None opens it to all.
-    It answers within `seconds`: StoreUnavailable when the store takes longer.
+    Together, its calls of the store wait for `seconds` at most; after that the store is unavailable.
     """
 
     def decorate(operation: Operation) -> Handler:
