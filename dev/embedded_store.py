@@ -1,6 +1,7 @@
 """A Redis-compatible server for development: a real one where one is installed, else fakeredis."""
 
 import contextlib
+import random
 import shutil
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from redis.retry import Retry
 LOOPBACK = "127.0.0.1"
 SERVERS = ("valkey-server", "redis-server")
 _START_SECONDS = 10.0
+_PORTS = range(20_000, 32_000)
 
 
 class _RequestHandler(TCPFakeRequestHandler):  # type: ignore[misc]
@@ -97,10 +99,14 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) ->
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind((LOOPBACK, 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """One below those that systems give to outgoing connections: none of these can take it meanwhile, nor connect to
+    itself there when nobody listens.
+    """
+    while True:
+        port = random.choice(_PORTS)  # noqa: S311 - no secret
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind((LOOPBACK, port))
+            return port
 
 
 @contextlib.contextmanager

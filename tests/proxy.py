@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from dev.embedded_store import LOOPBACK
+from dev.embedded_store import LOOPBACK, free_port
 
 # Passes a piece of a reply on to the client, or does worse.
 PassOn = Callable[[socket.socket, bytes], None]
@@ -55,14 +55,13 @@ class Proxy:
         self.connections = 0
         self._links: set[_Link] = set()
         self._hold: threading.Event | None = None
-        self.port = 0
+        self.port = free_port()
         self.accept()
 
     def accept(self) -> None:
         """Takes connections, after `refuse` again."""
         listener = socket.create_server((LOOPBACK, self.port))
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-        self.port = listener.getsockname()[1]
         self._listener = listener
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
 
