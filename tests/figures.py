@@ -15,24 +15,29 @@ HEADING = "## Figures of the last `make soak`\n"
 
 @dataclass
 class Figures:
-    """Rows of a table, in the order in which they were measured."""
+    """Rows of a table, each by what it tells of, in the order in which they were measured."""
 
-    rows: list[str] = field(default_factory=list)
+    rows: dict[str, str] = field(default_factory=dict)
 
     def add(self, what: str, measured: str, promised: str = "", *, kept: bool = True) -> None:
         """Notes what was measured of what was promised; a promise that was not kept stays visible as missed."""
         verdict = "" if not promised else "kept" if kept else "**missed**"
-        self.rows.append(f"| {what} | {measured} | {promised} | {verdict} |\n")
+        self.rows[what] = (
+            f"| {what} | {measured} | {promised} | {verdict} | {datetime.now(tz=UTC).date().isoformat()} |"
+        )
 
     def write(self, servers: Sequence[str]) -> None:
-        """Puts the table in place of the one of the last run, which was on the servers of these binaries."""
-        text, heading, _ = DOCUMENT.read_text(encoding="utf-8").partition(HEADING)
+        """Puts each row in place of that of an earlier run. `servers` are the binaries that there were."""
+        text, heading, table = DOCUMENT.read_text(encoding="utf-8").partition(HEADING)
         assert heading, f"{DOCUMENT} has no place for the figures"
-        today = datetime.now(tz=UTC).date().isoformat()
+        earlier = {row.split(" | ")[0].removeprefix("| "): row for row in table.splitlines() if row.endswith(" |")}
+        rows = {what: row for what, row in {**earlier, **self.rows}.items() if not what.startswith(("what", "---"))}
         versions = [_version(server) for server in servers]
         machine = ", ".join([f"Python {platform.python_version()}", *versions, f"{os.cpu_count()} cores for all"])
-        table = "| what | measured | promised | |\n| --- | --- | --- | --- |\n" + "".join(self.rows)
-        DOCUMENT.write_text(f"{text}{HEADING}\n{today}, {machine}.\n\n{table}", encoding="utf-8")
+        head = ["| what | measured | promised | | on |", "| --- | --- | --- | --- | --- |"]
+        DOCUMENT.write_text(
+            "\n".join([f"{text}{HEADING}", f"{machine}.", "", *head, *rows.values(), ""]), encoding="utf-8"
+        )
 
 
 def _version(server: str) -> str:

@@ -39,7 +39,9 @@ _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
 class Watch:
-    """The secrets that were used, and the texts in which none of them may stand, not even a part of one."""
+    """The secrets that were used, and the texts in which none may stand, nor its beginning, its end, or so long a part
+    of it that one of its pieces of WINDOW characters is whole.
+    """
 
     def __init__(self) -> None:
         self._kinds: dict[str, str] = {}

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Self
 
+import redis
+
 from rest_sessions.store import SessionStore
 from tests.histories import Call, Players, violations
 
@@ -44,9 +46,11 @@ class Load:
     def settle(self, *, exact: bool) -> None:
         """After the load: reads each session, and holds the whole history against the contract."""
         self._players.read_all()
-        calls = self._players.calls
-        assert max(call.end - call.begin for call in calls) < SECONDS
-        assert violations(calls, exact=exact) == []
+        self.assert_in_time()
+        assert violations(self._players.calls, exact=exact) == []
+
+    def assert_in_time(self) -> None:
+        assert max(call.end - call.begin for call in self._players.calls) < SECONDS
 
 
 def failures(calls: list[Call]) -> int:
@@ -58,3 +62,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < give_up
         time.sleep(0.02)
+
+
+def port_of(client: redis.Redis) -> int:
+    return client.connection_pool.connection_kwargs["port"]

@@ -38,7 +38,7 @@ def late(seconds: float) -> PassOn:
 
 def byte_by_byte(client: socket.socket, reply: bytes) -> None:
     for byte in reply:
-        time.sleep(0.5)
+        time.sleep(0.6)
         client.sendall(bytes([byte]))
 
 

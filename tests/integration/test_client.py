@@ -20,6 +20,7 @@ from rest_sessions.client import Client
 from rest_sessions.errors import StoreUnavailable
 from rest_sessions.settings import Settings
 from rest_sessions.store import SessionStore
+from rest_sessions.time_limit import time_limit
 from tests.load import SECONDS, wait_until
 from tests.proxy import proxy_to
 from tests.servers import Server, binary_of
@@ -210,7 +211,12 @@ class TestTls:
 
     def test_waits_no_longer_for_one_that_is_silent(self, namespace) -> None:
         with socket.create_server((LOOPBACK, 0)) as silent:
+            store = self.store([str(silent.getsockname()[1])], namespace)
             begin = time.monotonic()
             with pytest.raises(StoreUnavailable):
-                self.store([str(silent.getsockname()[1])], namespace).ping()
+                store.ping()
+            assert time.monotonic() - begin < SECONDS
+            # Not even for a handshake, when a request has no time left.
+            with time_limit(0), pytest.raises(StoreUnavailable):
+                store.ping()
             assert time.monotonic() - begin < SECONDS

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -20,7 +21,7 @@ from rest_sessions.errors import StoreUnavailable
 from rest_sessions.settings import Settings
 from rest_sessions.store import SessionStore
 from tests.histories import APP, IP
-from tests.load import Load, failures, wait_until
+from tests.load import Load, failures, port_of, wait_until
 from tests.proxy import Proxy, byte_by_byte, cut_in_the_middle, late, proxy_to, swallow, whole
 from tests.servers import BINARIES, binary_of
 
@@ -80,6 +81,7 @@ def frozen(proxy: Proxy) -> Iterator[None]:
     with redis.Redis(LOOPBACK, proxy.target) as client:
         process = client.info("server")["process_id"]
     os.kill(process, signal.SIGSTOP)
+    wait_until(lambda: Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "T")
     try:
         yield
     finally:
@@ -272,10 +274,6 @@ def replicate(binary: str, stack: contextlib.ExitStack) -> tuple[redis.Redis, re
     replica.replicaof(LOOPBACK, urlsplit(urls[0]).port)
     wait_until(lambda: replica.info("replication")["master_link_status"] == "up")
     return primary, replica
-
-
-def port_of(client: redis.Redis) -> int:
-    return client.connection_pool.connection_kwargs["port"]
 
 
 def test_a_replica_is_promoted_and_its_primary_demoted(binary, namespace) -> None:

@@ -189,7 +189,8 @@ def test_pages_of_the_largest_sessions(api: Api, filled: SessionStore, function:
     listed = list(pages(api, function))
     assert numbers(iter(listed)) == list(range(8))
     assert all(listed)
-    assert len(listed) <= 8
+    # Five million bytes of an answer, or less where each character takes more than one.
+    assert len(listed) == 2 or (character != "x" and len(listed) <= 8)
 
 
 @ON_REAL_SERVERS

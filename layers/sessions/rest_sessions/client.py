@@ -7,11 +7,13 @@ import socket
 import struct
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 from hiredis import pack_command
 from redis.backoff import NoBackoff
-from redis.cluster import RedisCluster
+from redis.cluster import PRIMARY, ClusterNode, RedisCluster
 from redis.connection import Connection, ConnectionPool, SSLConnection
 from redis.credentials import CredentialProvider
 from redis.exceptions import (
@@ -35,6 +37,7 @@ from .scripts import ScriptCall
 from .settings import Settings
 from .time_limit import seconds_left, time_limit
 
+DEFAULT_PORT = 6379
 CONNECT_TIMEOUT_SECONDS = 1.0
 ANSWER_TIMEOUT_SECONDS = 1.0
 # Twice connecting and twice waiting for an answer: signing in, other addresses, other nodes and further round trips of
@@ -53,6 +56,8 @@ _UNAVAILABLE_REPLY = re.compile(
     # Redis 6.2 puts what a command of a script was answered at the end of an error of its own.
     "(Error running script .*-)?(BUSY|LOADING|MASTERDOWN|MISCONF|NOREPLICAS|OOM|READONLY) "
 )
+
+_RUN_SCRIPT = ("EVALSHA", "EVAL")
 
 # Closing a socket so discards what was not sent yet, and tells the server, instead of sending on.
 _ABORT = struct.pack("ii", 1, 0)
@@ -129,9 +134,10 @@ class _Node:
         return found
 
     def drop_idle_connections(self) -> None:
-        idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.disconnect()
+        # One by one, as another thread may take one for itself.
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().disconnect()
 
 
 class _Server:
@@ -192,14 +198,25 @@ class _Cluster:
             for connection in waiting:
                 connection.disconnect()
             raise
-        return [self._follow(client, *pair) for pair in zip(commands, replies, strict=True)]
+        script_came_late = False
+        for place, command in enumerate(commands):
+            is_script = command[0] in _RUN_SCRIPT
+            if isinstance(replies[place], (AskError, ClusterDownError, TryAgainError)):
+                replies[place] = self._follow(client, command, replies[place])
+                script_came_late |= is_script
+            elif script_came_late and not is_script:
+                # Plain commands that follow a script are sent to come after it.
+                replies[place] = client.execute_command(*command)  # type: ignore[no-untyped-call]
+        return replies
 
     def recover(self) -> None:
         """Makes ready for another try: a node may have lost its slots to another."""
         for node in tuple(self._nodes.values()):
             node.drop_idle_connections()
         if self._client is not None:
-            self._client.nodes_manager.initialize()
+            # After the nodes that it knows, which may all be gone, the one that the settings name.
+            address = urlsplit(self._settings.redis_url)
+            self._client.nodes_manager.initialize([(address.hostname or "", address.port or DEFAULT_PORT)])
 
     def _connected(self) -> RedisCluster:
         # Making it asks the cluster for its nodes, and so fails while there are none.
@@ -221,9 +238,11 @@ class _Cluster:
 
     @staticmethod
     def _follow(client: RedisCluster, command: PlainCommand, reply: Any) -> Any:
-        """The reply, or that of the node to which the first one points, or which will answer when it can."""
-        if not isinstance(reply, (AskError, ClusterDownError, TryAgainError)):
-            return reply
+        """The reply of the node to which the first one points, or which will answer when it can."""
+        if isinstance(reply, AskError):
+            # A master that joined lately may be unknown to redis-py, as no slot is its own yet.
+            node = ClusterNode(reply.host, reply.port, PRIMARY)  # type: ignore[no-untyped-call]
+            client.nodes_manager.nodes_cache.setdefault(node.name, node)
         try:
             return client.execute_command(*command)  # type: ignore[no-untyped-call]
         except NoScriptError as error:
@@ -275,6 +294,11 @@ class _InTime:
         """For each address of the host; without time left, 0 fails at once."""
         return seconds_left(CONNECT_TIMEOUT_SECONDS)
 
+    @property
+    def socket_timeout(self) -> float:
+        """For TLS's handshake, which does not take 0."""
+        return seconds_left(ANSWER_TIMEOUT_SECONDS) or 0.001
+
 
 class _Connection(_InTime, Connection):  # type: ignore[misc]
     """To a server, in clear."""
@@ -299,7 +323,7 @@ class _Pool(ConnectionPool):
 
 def _first_key(command: PlainCommand) -> Any:
     match command:
-        case ("EVALSHA" | "EVAL", _, _, key, *_):
+        case (name, _, _, key, *_) if name in _RUN_SCRIPT:
             return key
         case (_, key, *_):
             return key

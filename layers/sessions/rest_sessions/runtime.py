@@ -8,6 +8,9 @@ from .errors import StoreUnavailable
 from .settings import Settings
 from .store import SessionStore
 from .telemetry import count, logger
+from .time_limit import time_limit
+
+FIRST_CONNECT_SECONDS = 1.0
 
 
 def load_settings() -> Settings:
@@ -21,7 +24,9 @@ def open_store() -> SessionStore:
     settings = load_settings()
     store = SessionStore(Client(settings), settings.namespace)
     try:
-        store.ping()
+        # Little of the time of a request that waits for this.
+        with time_limit(FIRST_CONNECT_SECONDS):
+            store.ping()
     except StoreUnavailable as error:
         report_unavailable(error)
     return store
