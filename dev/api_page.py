@@ -2,6 +2,8 @@
 
 import contextlib
 import html
+import json
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,9 +51,15 @@ def _operation(
 ) -> str:
     rows = "".join(
         f"<tr><td><code>{_text(p['name'])}</code><td>{_text(p['in'])}{'' if p.get('required') else ', optional'}"
-        f"<td>{_text(p.get('description', ''))} {_rule(resolved(document, p['schema']))}"
+        f"<td>{_meaning(p, resolved(document, p['schema']))}"
         for p in (resolved(document, parameter) for parameter in parameters)
     )
+    if body := operation.get("requestBody"):
+        media = body["content"]["application/json"]
+        rows += (
+            f"<tr><td>body<td>JSON{'' if body['required'] else ', optional'}<td>{_text(body.get('description', ''))} "
+            f"For example <code>{_text(json.dumps(media['example']))}</code>"
+        )
     answers = "".join(
         f"<tr><td>{_text(status)}<td>{_text(resolved(document, answer)['description'])}"
         for status, answer in operation["responses"].items()
@@ -62,9 +70,17 @@ def _operation(
     )
 
 
+def _meaning(parameter: dict[str, Any], schema: dict[str, Any]) -> str:
+    return ". ".join(filter(None, [_text(parameter.get("description", "").rstrip(".")), _rule(schema)]))
+
+
 def _rule(schema: dict[str, Any]) -> str:
     known = ("pattern", "minimum", "maximum", "enum", "default")
-    return ", ".join(f"{name} <code>{_text(schema[name])}</code>" for name in known if name in schema)
+    return ", ".join(f"{name} <code>{_value(schema[name])}</code>" for name in known if name in schema)
+
+
+def _value(value: Any) -> str:
+    return _text(" ".join(map(str, value)) if isinstance(value, list) else value)
 
 
 def resolved(document: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
@@ -78,4 +94,5 @@ def resolved(document: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return html.escape(str(value))
+    """As text of a page; what the document has in backticks is code."""
+    return re.sub("`([^`]*)`", r"<code>\1</code>", html.escape(str(value)))

@@ -84,7 +84,10 @@ class InProcessRunner:
             return self._handlers[function_name](event, Context())
 
     def invoke(self, function_name: str, event: str, stdout: StreamWriter, **_: Any) -> None:
-        stdout.write_str(json.dumps(self.call(function_name, json.loads(event))))
+        request = json.loads(event)
+        # SAM gives all requests of a run the same one, by which nobody would find an error in the log.
+        request["requestContext"]["requestId"] = str(uuid.uuid4())
+        stdout.write_str(json.dumps(self.call(function_name, request)))
 
 
 class Gateway:

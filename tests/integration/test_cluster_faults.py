@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,6 +19,7 @@ from rest_sessions.keys import Keyspace, partition_of
 from rest_sessions.settings import Settings
 from rest_sessions.store import SessionStore
 from tests.histories import APP, IP
+from tests.integration.test_sign_in import ACCESS
 from tests.load import SECONDS, Load, failures, port_of, wait_until
 from tests.proxy import Proxy
 from tests.servers import CLUSTERS, Server, Servers, binary_of
@@ -141,7 +143,13 @@ def test_slots_move_under_load(cluster, namespace) -> None:
     load.settle(exact=True)
 
 
-def test_a_slot_moves_to_a_master_that_joined(cluster, servers, store, namespace) -> None:
+def test_a_slot_moves_to_a_master_that_joined(cluster, servers, namespace) -> None:
+    """To a user who may do what docs/deploy.md says that one needs."""
+    rights = [*ACCESS.replace("${Namespace}", namespace).split(), "+asking", ">secret"]
+    for node in masters(cluster).values():
+        node.execute_command("ACL", "SETUSER", "web", "reset", *rights)
+    settings = replace(cluster.settings(namespace), redis_user="web", redis_password="secret")
+    store = SessionStore(Client(settings), namespace)
     token = store.create_session(APP, "peter", IP, data={"k": "1"})
     key = Keyspace(namespace).partition(APP, partition_of("peter")).ids
     old = masters(cluster)[owner(cluster, key)]
@@ -149,6 +157,7 @@ def test_a_slot_moves_to_a_master_that_joined(cluster, servers, store, namespace
     of_cluster = ["--cluster-enabled", "yes", "--cluster-port", str(bus)]
     url = servers.enter_context(server_process(binary_of(CLUSTERS[cluster.name]), *of_cluster))
     with redis.Redis.from_url(url, decode_responses=True) as new:
+        new.execute_command("ACL", "SETUSER", "web", "reset", *rights)
         new.execute_command("CLUSTER", "MEET", LOOPBACK, port_of(old), old.config_get("cluster-port")["cluster-port"])
         wait_until(lambda: new.cluster("INFO")["cluster_state"] == "ok")
         wait_until(lambda: new.cluster("MYID") in str(old.cluster("NODES")))

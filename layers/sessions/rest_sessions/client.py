@@ -383,9 +383,10 @@ def _by_text(command: Command) -> PlainCommand:
 
 
 def _reason(error: Exception) -> str:
-    # An error of the connection tells host and cause. A server's reply may quote arguments, and stays untold.
-    return (
-        f"{type(error).__name__}: {error}"
-        if isinstance(error, (ConnectionError, TimeoutError))
-        else type(error).__name__
-    )
+    name = type(error).__name__
+    # An error of the connection tells host and cause. A server's reply may quote arguments, and stays untold but for
+    # the code at its beginning, if it is one of those that are known.
+    if isinstance(error, (ConnectionError, TimeoutError)):
+        return f"{name}: {error}"
+    reply = _UNAVAILABLE_REPLY.match(str(error))
+    return f"{name}: {reply[2]}" if reply else name
