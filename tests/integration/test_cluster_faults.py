@@ -48,8 +48,8 @@ def store(cluster: Server, namespace: str) -> SessionStore:
     return stores_of(cluster, namespace)[0]
 
 
-def masters(cluster: Server) -> dict[int, redis.Redis]:
-    """A client of each master, by its port."""
+def nodes_of(cluster: Server) -> dict[int, redis.Redis]:
+    """A client of each node, by its port."""
     with cluster.connect() as client:
         return {node.port: redis.Redis(LOOPBACK, node.port, decode_responses=True) for node in client.get_nodes()}
 
@@ -72,6 +72,12 @@ def within_seconds(call) -> None:
     assert time.monotonic() - begin < SECONDS
 
 
+def knows_no_master_at(port: int, node: redis.Redis) -> bool:
+    """Whether all slots are served, and none by that one, as far as the node knows."""
+    ranges = node.execute_command("CLUSTER SLOTS")
+    return node.cluster("INFO")["cluster_state"] == "ok" and port not in [master[1] for _, _, master, *_ in ranges]
+
+
 def user_at(cluster: Server, namespace: str, port: int) -> str:
     """A user whose sessions are on the master at `port`."""
     for number in range(1000):
@@ -84,7 +90,7 @@ def user_at(cluster: Server, namespace: str, port: int) -> str:
 @pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL], ids=["stands-still", "dies"])
 def test_a_master_is_gone(cluster, store, namespace, how) -> None:
     entry = urlsplit(cluster.url).port
-    victim = next(port for port in masters(cluster) if port != entry)
+    victim = next(port for port in nodes_of(cluster) if port != entry)
     lost = user_at(cluster, namespace, victim)
     kept = user_at(cluster, namespace, entry)
     token_lost, token_kept = (store.create_session(APP, id, IP) for id in (lost, kept))
@@ -132,7 +138,7 @@ def move(slot: int, source: redis.Redis, target: redis.Redis) -> None:
 
 
 def test_slots_move_under_load(cluster, namespace) -> None:
-    nodes = masters(cluster)
+    nodes = nodes_of(cluster)
     with Load(stores_of(cluster, namespace)) as load:
         for partition in Keyspace(namespace).partitions(APP):
             slot = key_slot(partition.ids.encode())
@@ -146,13 +152,13 @@ def test_slots_move_under_load(cluster, namespace) -> None:
 def test_a_slot_moves_to_a_master_that_joined(cluster, servers, namespace) -> None:
     """To a user who may do what docs/deploy.md says that one needs."""
     rights = [*ACCESS.replace("${Namespace}", namespace).split(), "+asking", ">secret"]
-    for node in masters(cluster).values():
+    for node in nodes_of(cluster).values():
         node.execute_command("ACL", "SETUSER", "web", "reset", *rights)
     settings = replace(cluster.settings(namespace), redis_user="web", redis_password="secret")
     store = SessionStore(Client(settings), namespace)
     token = store.create_session(APP, "peter", IP, data={"k": "1"})
     key = Keyspace(namespace).partition(APP, partition_of("peter")).ids
-    old = masters(cluster)[owner(cluster, key)]
+    old = nodes_of(cluster)[owner(cluster, key)]
     bus = free_port()
     of_cluster = ["--cluster-enabled", "yes", "--cluster-port", str(bus)]
     url = servers.enter_context(server_process(binary_of(CLUSTERS[cluster.name]), *of_cluster))
@@ -204,14 +210,15 @@ def test_a_master_dies_and_its_replica_takes_over(servers, namespace, name) -> N
     # In an app of its own, which the load does not touch.
     kept = stores[0].create_session("kept", "peter", IP, data={"k": "1"})
     victim = owner(cluster, Keyspace(namespace).partition("kept", partition_of("peter")).ids)
+    living = [node for port, node in nodes_of(cluster).items() if port != victim]
     with redis.Redis(LOOPBACK, victim) as client:
         client.wait(1, 0)
         process = client.info("server")["process_id"]
     with Load(stores) as load:
         os.kill(process, signal.SIGKILL)
         assert failures(load.go_on(THREADS, until=failures))
-        # Nodes learn of the new master one after the other; until then some send there, and some to the old one.
-        load.go_on(100, until=lambda ended: not failures(ended[-100:]))
+        # Nodes learn of the new master one after the other; until then some send callers to the old one.
+        wait_until(lambda: all(knows_no_master_at(victim, node) for node in living))
         assert failures(load.go_on(100)) == 0
     load.assert_in_time()
     # The replica may not have had the load's last calls, but what it had is there.
