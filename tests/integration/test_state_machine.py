@@ -166,13 +166,16 @@ class Model:
 
 class StoreMachine(RuleBasedStateMachine):
     server: Server
+    # One for all runs, as in a process that serves: each client of a cluster is a large cycle, and to collect thousands
+    # of them takes longer than a call may.
+    client: Client
 
     @initialize()
     def start(self) -> None:
         self.namespace = f"test-{uuid.uuid4().hex}"
         self.clock = Clock()
         self.model = Model(self.clock)
-        self.store = SessionStore(Client(self.server.settings(self.namespace)), self.namespace, self.clock)
+        self.store = SessionStore(self.client, self.namespace, self.clock)
         # Also the killed and expired: what is gone has to stay gone.
         self.tokens = [("app", "Z0" + string.ascii_letters + string.digits), ("app", "a" * 64)]
 
@@ -259,7 +262,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.server.keys(self.namespace) == left
 
 
-def test_the_store_does_what_the_model_does(server: Server, soak: bool, figures: Figures) -> None:
+def test_the_store_does_what_the_model_does(server: Server, namespace, soak: bool, figures: Figures) -> None:
     if soak and server.name == FAKEREDIS:
         pytest.skip("it is no server whose promises are kept, and takes hours")
 
@@ -267,6 +270,7 @@ def test_the_store_does_what_the_model_does(server: Server, soak: bool, figures:
         pass
 
     Machine.server = server
+    Machine.client = Client(server.settings(namespace))
     length = settings() if soak else settings(max_examples=50, stateful_step_count=30)
     run_state_machine_as_test(
         Machine, settings=settings(length, deadline=None, suppress_health_check=list(HealthCheck))
