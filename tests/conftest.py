@@ -23,8 +23,8 @@ from tests.servers import BINARIES, FAKEREDIS, REAL, Server, Servers
 # Powertools reads it when it is imported, which only the tests' modules do.
 os.environ["POWERTOOLS_SERVICE_NAME"] = "rest-sessions"
 
-# How many examples a property test tries, and how many steps a state machine takes, at the length of `make soak`.
-hypothesis.settings.register_profile("soak", max_examples=10_000, stateful_step_count=50, deadline=None)
+# By which also those tests know of `make soak` that are made while they are collected.
+hypothesis.settings.register_profile("soak", deadline=None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
