@@ -323,6 +323,24 @@ class TestListing:
         assert sorted(listed) == sorted([*expected, *["peter"] * 10])
         assert len(store.list_sessions_of_id(APP, "peter").sessions) == 10
 
+    def test_one_in_a_partition_of_the_expired_is_found_though_another_partition_is_at_its_end(
+        self, store, clock
+    ) -> None:
+        assert partition_of("peter") != partition_of("paul")
+        store.create_session(APP, "paul", IP)
+        clock.now += 100
+        for _ in range(20):
+            store.create_session(APP, "peter", IP, ttl=10)
+        found = store.create_session(APP, "peter", IP, ttl=100)
+        clock.now += 11
+        latest = store.create_session(APP, "peter", IP)
+        first = store.list_sessions_of_app(APP, 20, limit=1)
+        second = store.list_sessions_of_app(APP, 20, limit=1, after=first.next)
+        assert second.next is None
+        assert [session.idle for session in (*first.sessions, *second.sessions)] == [0, 11]
+        assert store.get_session(APP, found)
+        assert store.get_session(APP, latest)
+
 
 class TestSweep:
     def test_removes_the_expired_of_all_apps_and_their_last_traces(self, store, clock, keys) -> None:

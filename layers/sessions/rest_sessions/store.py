@@ -231,10 +231,10 @@ class SessionStore:
             # What lies after the end of a partition's full batch may have neighbours that were not given yet.
             known_to = max((positions[-1] for positions in found if len(positions) == batch), default=None)
             for position, partition in sorted(entries, key=itemgetter(0), reverse=True):
-                if position.used < since:
-                    return
                 if known_to is not None and position < known_to:
                     break
+                if position.used < since:
+                    return
                 yield position, partition
             if known_to is None:
                 return
