@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from dev.containers import SAM, Stack
+from tests.events import EVENTS
 from tests.leaks import WATCH
 
 ROOT = Path(__file__).parents[2]
-EVENTS = sorted(path.stem for path in (ROOT / "events").glob("*.json"))
 
 # What the functions answer to their event on an empty store, where that is not a token.
 BODIES = {
@@ -30,7 +30,7 @@ def invoke(local: Stack, name: str) -> dict:
     command = [SAM, "local", "invoke", function, "--event", f"events/{name}.json", *local.options()]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
     # What the function printed; its answer is in stdout.
-    WATCH.keep_event(json.loads((ROOT / "events" / f"{name}.json").read_text(encoding="utf-8")))
+    WATCH.keep_event(EVENTS[name])
     WATCH.read(result.stderr, "process")
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)

@@ -1,12 +1,12 @@
 import json
-from pathlib import Path
 
 import pytest
 
 from rest_sessions.authorizer import authorize
 from rest_sessions.key_source import KeySource
+from tests.events import EVENTS
 
-EVENT = json.loads((Path(__file__).parents[2] / "events" / "authorize.json").read_text(encoding="utf-8"))
+EVENT = EVENTS["authorize"]
 KEY = EVENT["identitySource"][0].partition(" ")[2]
 REGISTRY = {"keys": [{"name": "web", "key": KEY, "apps": ["webapp", "shop"], "allow": ["get", "create"]}]}
 KEYS = KeySource(lambda: json.dumps(REGISTRY))

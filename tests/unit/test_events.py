@@ -3,13 +3,12 @@
 import json
 import re
 from ipaddress import ip_address, ip_network
-from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-EVENTS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "events").glob("*.json"))}
+from tests.events import EVENTS
+
 REQUESTS = {name: event for name, event in EVENTS.items() if "routeKey" in event}
 DOCUMENTATION = [ip_network(net) for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")]
 

@@ -1,7 +1,6 @@
 """From an event to an answer, through the real handlers; only the store behind them is a stand-in."""
 
 import base64
-import copy
 import importlib.util
 import json
 import sys
@@ -19,10 +18,9 @@ from rest_sessions.settings import Settings
 from rest_sessions.store import SessionStore
 from rest_sessions.telemetry import logger
 from rest_sessions.time_limit import seconds_left
+from tests.events import EVENTS, REQUESTS, request
 
 ROOT = Path(__file__).parents[2]
-EVENTS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "events").glob("*.json"))}
-REQUESTS = [name for name, event in EVENTS.items() if "routeKey" in event and name != "authorize"]
 TOKEN = EVENTS["get_session"]["pathParameters"]["token"]
 FUNCTION_REQUEST_ID = "11111111-2222-4333-8444-555555555555"
 
@@ -66,16 +64,6 @@ METRICS = {
     "kill_sessions_of_id": {"SessionsKilled": 2},
     "kill_sessions_of_app": {"SessionsKilled": 7},
 }
-
-
-def request(function, *, path=(), query=(), headers=(), **parts):
-    """The function's sample event with some parts changed; a part that is None is left out."""
-    event = copy.deepcopy(EVENTS[function])
-    for name, changes in (("pathParameters", path), ("queryStringParameters", query), ("headers", headers)):
-        event[name] = {**event.get(name, {}), **dict(changes)}
-        event[name] = {key: value for key, value in event[name].items() if value is not None}
-    event.update(parts)
-    return {name: part for name, part in event.items() if part is not None}
 
 
 def in_base64(body):
