@@ -15,7 +15,7 @@ HEADING = "## Figures of the last `make soak`\n"
 
 @dataclass
 class Figures:
-    """Rows of a table, each by what it tells of, in the order in which they were measured."""
+    """Rows of a table, each by what it tells of."""
 
     rows: dict[str, str] = field(default_factory=dict)
 
@@ -36,7 +36,7 @@ class Figures:
         machine = ", ".join([f"Python {platform.python_version()}", *versions, f"{os.cpu_count()} cores for all"])
         head = ["| what | measured | promised | | on |", "| --- | --- | --- | --- | --- |"]
         DOCUMENT.write_text(
-            "\n".join([f"{text}{HEADING}", f"{machine}.", "", *head, *rows.values(), ""]), encoding="utf-8"
+            "\n".join([f"{text}{HEADING}", f"{machine}.", "", *head, *sorted(rows.values()), ""]), encoding="utf-8"
         )
 
 

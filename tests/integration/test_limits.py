@@ -4,6 +4,7 @@ and nothing that a client can ask for is one long piece of work for Redis.
 
 import base64
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -348,10 +349,16 @@ def test_the_longest_command(name: str, soak: bool, figures: Figures, namespace:
             client.config_set("slowlog-log-slower-than", 500)
             client.config_set("slowlog-max-len", 1_000_000)
             client.slowlog_reset()
-            calls = [ask, ask, ask, use, lambda: store.kill_sessions_of_id("killed", USER), store.sweep_expired]
-            with ThreadPoolExecutor(len(calls) + 2) as pool:
+            calls = [
+                *[ask] * 3,
+                use,
+                lambda: store.kill_sessions_of_id("killed", USER),
+                lambda: store.kill_sessions_of_app("killed"),
+                store.sweep_expired,
+            ]
+            with ThreadPoolExecutor(len(calls) + 2, initializer=leave_a_core) as pool:
                 readers = [pool.submit(read) for _ in range(2)]
-                for future in [pool.submit(call) for call in (*calls, lambda: store.kill_sessions_of_app("killed"))]:
+                for future in [pool.submit(call) for call in calls]:
                     future.result()
                 done.set()
                 for reader in readers:
@@ -359,9 +366,26 @@ def test_the_longest_command(name: str, soak: bool, figures: Figures, namespace:
             under_load = longest_command(client)
             # The least of some times is what the machine added least to.
             alone = min(longest_command(client) for _ in range(5) if not ask())
-    what = f"Longest command while clients ask for everything, {name}"
-    figures.add(what, "{:.1f} ms ({})".format(*under_load), "under 10 ms", kept=under_load[0] < 10)
-    figures.add(f"{what}, one after the other", "{:.1f} ms ({})".format(*alone))
+    figures.add(
+        f"Longest command while clients on another core ask for everything, {name}",
+        "{:.1f} ms ({})".format(*under_load),
+        "under 10 ms",
+        kept=under_load[0] < 10,
+    )
+    figures.add(
+        f"Longest command while one client asks for everything, {name}",
+        "{:.1f} ms ({})".format(*alone),
+        "under 10 ms",
+        kept=alone[0] < 10,
+    )
+
+
+def leave_a_core() -> None:
+    """Keeps a client's thread to one core, where the system can do that, so that the server has another to itself as it
+    would on a machine of its own. SLOWLOG counts what a command waits for its core as well.
+    """
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
 def longest_command(client: Any) -> tuple[float, str]:
