@@ -10,9 +10,8 @@ import hiredis
 
 from benchmarks.handler_worker import Contender, serve
 from rest_sessions import runtime
-from rest_sessions.client import Command
-from rest_sessions.scripts import ScriptCall
-from rest_sessions.store import SessionStore
+from rest_sessions.connection.commands import Command, ScriptCall
+from rest_sessions.store.sessions import SessionStore
 
 SIZE = 1 << 16
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.workload import APP, CHANGES, DATA, DT, IP, LISTED, LISTED_APP, POOL, SESSIONS_OF_USER
-from rest_sessions.client import Client, Command
+from rest_sessions.connection.client import Client
+from rest_sessions.connection.commands import Command
 from rest_sessions.runtime import load_settings, open_store
-from rest_sessions.store import SessionStore
+from rest_sessions.store.scripts import OK
+from rest_sessions.store.sessions import SessionStore
 
 ROOT = Path(__file__).resolve().parent.parent
 FUNCTIONS = {
@@ -39,7 +41,7 @@ class Batch:
 
     def run(self, *commands: Command) -> list[Any]:
         self.commands += commands
-        return [1] * len(commands)
+        return [[OK]] * len(commands)
 
 
 class Context:

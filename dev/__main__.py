@@ -16,7 +16,7 @@ from dev.api_page import api_page
 from dev.embedded_store import LOOPBACK, embedded_store
 from dev.gateway import Gateway, load_handlers, read_template
 from dev.key import new_entry
-from rest_sessions.access import EVERYTHING
+from rest_sessions.access.principal import EVERYTHING
 from rest_sessions.errors import ConfigurationError, StoreUnavailable
 
 DEFAULT_PORT = "3000"

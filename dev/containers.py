@@ -19,7 +19,7 @@ from typing import IO
 from dev.__main__ import answers, chosen_port, end
 from dev.embedded_store import LOOPBACK
 from dev.key import new_entry
-from rest_sessions.access import EVERYTHING
+from rest_sessions.access.principal import EVERYTHING
 
 ROOT = Path(__file__).resolve().parent.parent
 SAM = Path(sys.executable).parent / "sam"

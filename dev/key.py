@@ -6,7 +6,7 @@ import secrets
 import sys
 from typing import Any
 
-from rest_sessions.access import KeyRegistry
+from rest_sessions.access.registry import KeyRegistry
 from rest_sessions.errors import ConfigurationError
 
 _KEY_BYTES = 32

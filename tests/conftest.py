@@ -13,8 +13,8 @@ import hypothesis
 import pytest
 
 from dev.embedded_store import LOOPBACK, free_port
-from rest_sessions.client import Client
-from rest_sessions.store import SessionStore
+from rest_sessions.connection.client import Client
+from rest_sessions.store.sessions import SessionStore
 from tests import leaks
 from tests.figures import Figures
 from tests.leaks import WATCH

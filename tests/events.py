@@ -1,4 +1,4 @@
-"""The sample events that `sam local invoke` takes as well, and variations of them."""
+"""The sample events, which `sam local invoke` also takes, and variations of them."""
 
 import copy
 import json
@@ -8,14 +8,27 @@ from typing import Any
 _FILES = sorted((Path(__file__).parents[1] / "events").glob("*.json"))
 
 EVENTS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in _FILES}
-REQUESTS = [name for name, event in EVENTS.items() if "routeKey" in event and name != "authorize"]
 
 
 def request(name: str, *, path=(), query=(), headers=(), **parts) -> dict[str, Any]:
-    """A copy of the event with some parts changed; a part that is None is left out."""
+    """A copy of the event with some parts changed. A part that is None is left out."""
     event = copy.deepcopy(EVENTS[name])
     for part, changes in (("pathParameters", path), ("queryStringParameters", query), ("headers", headers)):
         changed = {**event.get(part, {}), **dict(changes)}
         event[part] = {key: value for key, value in changed.items() if value is not None}
     event |= parts
     return {part: value for part, value in event.items() if value is not None}
+
+
+def http_request(name: str, *, app: str, token: str = "") -> dict[str, Any]:
+    """The event as arguments of httpx's `request`: the same request over HTTP, for this app and token."""
+    event = EVENTS[name]
+    method, _, route = event["routeKey"].partition(" ")
+    path = route.format(**{**event.get("pathParameters", {}), "app": app, "token": token})
+    return {
+        "method": method,
+        "url": path,
+        "params": event.get("queryStringParameters"),
+        "content": event.get("body"),
+        "headers": {name: event["headers"][name] for name in ("content-type",) if name in event["headers"]},
+    }

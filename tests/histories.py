@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from math import inf
 
-from rest_sessions.client import CALL_SECONDS
+from rest_sessions.deadline import deadline
 from rest_sessions.errors import StoreUnavailable
+from rest_sessions.limits import REQUEST_SECONDS
 from rest_sessions.model import Session
-from rest_sessions.store import SessionStore
-from rest_sessions.time_limit import time_limit
+from rest_sessions.store.sessions import SessionStore
 
 APP = "webapp"
 IP = "192.0.2.7"
@@ -110,7 +110,7 @@ class Players:
         written = (changes or {}) if operation in ("create", "set") else {}
         begin = time.monotonic()
         try:
-            with time_limit(CALL_SECONDS):
+            with deadline(REQUEST_SECONDS):
                 answer, failed = carry_out(), False
         except StoreUnavailable:
             answer, failed = None, True

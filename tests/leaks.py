@@ -135,13 +135,17 @@ class Plugin:
         self._faults: list[str] = []
 
     def pytest_configure(self) -> None:
-        _around("rest_sessions.store:SessionStore.create_session", _keep_data, lambda token: WATCH.keep("token", token))
-        _around("rest_sessions.store:SessionStore.set_session", _keep_data)
-        _around("rest_sessions.access:KeyRegistry.parse", WATCH.keep_registry)
-        _around("rest_sessions.authorizer:authorize", lambda event, _: WATCH.keep_event(event))
+        _around(
+            "rest_sessions.store.sessions:SessionStore.create_session",
+            _keep_data,
+            lambda token: WATCH.keep("token", token),
+        )
+        _around("rest_sessions.store.sessions:SessionStore.set_session", _keep_data)
+        _around("rest_sessions.access.registry:KeyRegistry.parse", WATCH.keep_registry)
+        _around("rest_sessions.http.authorizer:authorize", lambda event, _: WATCH.keep_event(event))
+        _around("rest_sessions.http.route:Route.__call__", lambda _, event, __: WATCH.keep_event(event), _read_response)
         _around("httpx:Client.send", _keep_request, _read_answer)
         _around("_pytest.capture:CaptureFixture.readouterr", None, lambda read: WATCH.read("".join(read), "log"))
-        _around_handlers()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         # The last of a test's three reports has the output of all three.
@@ -190,28 +194,9 @@ def _around(name: str, before: Callable[..., object] | None, after: Callable[...
     setattr(owner, attribute, staticmethod(around) if hasattr(function, "__self__") else around)
 
 
-def _around_handlers() -> None:
-    """Each function's handler, whichever way a test calls it."""
-    http = pkgutil.resolve_name("rest_sessions.http")
-    route = http.route
-
-    def watched_route(**options: Any) -> Callable[..., Any]:
-        def decorate(operation: Callable[..., Any]) -> Callable[..., Any]:
-            handler = route(**options)(operation)
-
-            @functools.wraps(handler)
-            def watched(event: Any, context: Any) -> Any:
-                WATCH.keep_event(event)
-                response = handler(event, context)
-                if response["statusCode"] >= 400:
-                    WATCH.read(response["body"], "error body")
-                return response
-
-            return watched
-
-        return decorate
-
-    http.route = watched_route
+def _read_response(response: Mapping[str, Any]) -> None:
+    if response["statusCode"] >= 400:
+        WATCH.read(response["body"], "error body")
 
 
 def _keep_data(*args: Any, data: Mapping[str, str | None] | None = None, **_: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Self
 
 import redis
 
-from rest_sessions.store import SessionStore
+from rest_sessions.store.sessions import SessionStore
 from tests.histories import Call, Players, violations
 
 # Within which every call has to end.

@@ -1,10 +1,10 @@
-"""The API's authorizer: who calls, by the key in the Authorization header."""
+"""The API's authorizer: finds out who sends a request, by the key in the Authorization header."""
 
 import os
 from typing import Any
 
-from rest_sessions.authorizer import authorize
-from rest_sessions.key_source import KeySource
+from rest_sessions.access.source import KeySource
+from rest_sessions.http.authorizer import authorize
 
 _keys = KeySource.from_environment(os.environ)
 

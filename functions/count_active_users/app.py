@@ -1,9 +1,10 @@
 """GET /{app}/activity: how many users were active in the last dt seconds."""
 
-from rest_sessions.http import Request, Result, route
-from rest_sessions.store import SessionStore
+from rest_sessions.http.response import Result
+from rest_sessions.http.route import route
+from rest_sessions.store.sessions import SessionStore
 
 
-@route(needs="activity")
-def handler(store: SessionStore, request: Request) -> Result:
-    return {"activity": store.count_active_users(request.app, request.dt)}
+@route("activity")
+def handler(store: SessionStore, app: str, dt: int) -> Result:
+    return {"activity": store.count_active_users(app, dt)}

@@ -1,18 +1,11 @@
-"""PUT /{app}/create/{id}: a new session of a user; its token."""
+"""PUT /{app}/create/{id}: creates a session of a user and answers with its token."""
 
-from rest_sessions.http import Request, Result, route
-from rest_sessions.store import SessionStore
+from rest_sessions.http.response import Result
+from rest_sessions.http.route import route
+from rest_sessions.model import Data
+from rest_sessions.store.sessions import SessionStore
 
 
-@route(needs="create")
-def handler(store: SessionStore, request: Request) -> Result:
-    return {
-        "token": store.create_session(
-            request.app,
-            request.id,
-            ip=request.ip,
-            ttl=request.ttl,
-            no_resave=request.no_resave,
-            data=request.initial_data,
-        )
-    }
+@route("create", metrics={"SessionsCreated": lambda _: 1})
+def handler(store: SessionStore, app: str, id: str, *, ip: str, ttl: int, no_resave: bool, data: Data) -> Result:
+    return {"token": store.create_session(app, id, ip, ttl, no_resave, data)}

@@ -1,9 +1,10 @@
-"""GET /{app}/get/{token}: a session; the read is counted and starts its time anew."""
+"""GET /{app}/get/{token}: reads a session. The read is counted and starts the idle timeout again."""
 
-from rest_sessions.http import Request, Result, route
-from rest_sessions.store import SessionStore
+from rest_sessions.http.response import Result
+from rest_sessions.http.route import route
+from rest_sessions.store.sessions import SessionStore
 
 
-@route(needs="get")
-def handler(store: SessionStore, request: Request) -> Result:
-    return store.get_session(request.app, request.token)
+@route("get")
+def handler(store: SessionStore, app: str, token: str) -> Result:
+    return store.get_session(app, token)

@@ -1,9 +1,12 @@
 """DELETE /{app}/kill/{token}: ends one session."""
 
-from rest_sessions.http import Request, Result, route
-from rest_sessions.store import SessionStore
+from operator import itemgetter
+
+from rest_sessions.http.response import Result
+from rest_sessions.http.route import route
+from rest_sessions.store.sessions import SessionStore
 
 
-@route(needs="kill")
-def handler(store: SessionStore, request: Request) -> Result:
-    return {"kill": store.kill_session(request.app, request.token)}
+@route("kill", metrics={"SessionsKilled": itemgetter("kill")})
+def handler(store: SessionStore, app: str, token: str) -> Result:
+    return {"kill": store.kill_session(app, token)}

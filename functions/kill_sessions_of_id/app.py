@@ -1,9 +1,12 @@
 """DELETE /{app}/killsoid/{id}: ends all sessions of one user."""
 
-from rest_sessions.http import Request, Result, route
-from rest_sessions.store import SessionStore
+from operator import itemgetter
+
+from rest_sessions.http.response import Result
+from rest_sessions.http.route import route
+from rest_sessions.store.sessions import SessionStore
 
 
-@route(needs="killsoid")
-def handler(store: SessionStore, request: Request) -> Result:
-    return {"kill": store.kill_sessions_of_id(request.app, request.id)}
+@route("killsoid", metrics={"SessionsKilled": itemgetter("kill")}, is_audited=True)
+def handler(store: SessionStore, app: str, id: str) -> Result:
+    return {"kill": store.kill_sessions_of_id(app, id)}

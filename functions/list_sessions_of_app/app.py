@@ -1,9 +1,11 @@
 """GET /{app}/soapp: the sessions of an app that were used in the last dt seconds."""
 
-from rest_sessions.http import Request, Result, route
-from rest_sessions.store import SessionStore
+from rest_sessions.http.response import Result
+from rest_sessions.http.route import route
+from rest_sessions.model import Cursor
+from rest_sessions.store.sessions import SessionStore
 
 
-@route(needs="soapp")
-def handler(store: SessionStore, request: Request) -> Result:
-    return store.list_sessions_of_app(request.app, request.dt, request.limit, request.cursor)
+@route("soapp")
+def handler(store: SessionStore, app: str, *, dt: int, limit: int | None, cursor: Cursor | None) -> Result:
+    return store.list_sessions_of_app(app, dt, limit, cursor)

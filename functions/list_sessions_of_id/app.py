@@ -1,9 +1,11 @@
 """GET /{app}/soid/{id}: the sessions of one user."""
 
-from rest_sessions.http import Request, Result, route
-from rest_sessions.store import SessionStore
+from rest_sessions.http.response import Result
+from rest_sessions.http.route import route
+from rest_sessions.model import Cursor
+from rest_sessions.store.sessions import SessionStore
 
 
-@route(needs="soid")
-def handler(store: SessionStore, request: Request) -> Result:
-    return store.list_sessions_of_id(request.app, request.id, request.limit, request.cursor)
+@route("soid")
+def handler(store: SessionStore, app: str, id: str, *, limit: int | None, cursor: Cursor | None) -> Result:
+    return store.list_sessions_of_id(app, id, limit, cursor)

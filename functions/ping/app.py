@@ -1,9 +1,10 @@
-"""GET /ping: PONG when the store answers."""
+"""GET /ping: PONG when Redis answers."""
 
-from rest_sessions.http import Request, Result, route
-from rest_sessions.store import SessionStore
+from rest_sessions.http.response import Result
+from rest_sessions.http.route import route
+from rest_sessions.store.sessions import SessionStore
 
 
-@route(needs=None)
-def handler(store: SessionStore, request: Request) -> Result:
+@route(None)
+def handler(store: SessionStore) -> Result:
     return store.ping()

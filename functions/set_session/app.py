@@ -1,9 +1,11 @@
-"""POST /{app}/set/{token}: writes data of a session; the session after that."""
+"""POST /{app}/set/{token}: writes data of a session and answers with the session after that."""
 
-from rest_sessions.http import Request, Result, route
-from rest_sessions.store import SessionStore
+from rest_sessions.http.response import Result
+from rest_sessions.http.route import route
+from rest_sessions.model import Data
+from rest_sessions.store.sessions import SessionStore
 
 
-@route(needs="set")
-def handler(store: SessionStore, request: Request) -> Result:
-    return store.set_session(request.app, request.token, request.changes)
+@route("set")
+def handler(store: SessionStore, app: str, token: str, changes: Data) -> Result:
+    return store.set_session(app, token, changes)

@@ -1,4 +1,4 @@
-"""On a schedule: removes the sessions that expired, of all apps, and counts the active users."""
+"""On a schedule: removes the expired sessions of all apps, and counts the active users."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from rest_sessions.errors import StoreUnavailable
 from rest_sessions.runtime import open_store, report_unavailable
 from rest_sessions.telemetry import count
 
-# What one batch and the end of the run may take at most.
+# The most that one batch and the rest of the run may take.
 _RESERVE_MILLISECONDS = 10_000
 _ACTIVE_SECONDS = 300
 

@@ -6,19 +6,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.events import http_request
+from tests.routes import OPERATIONS
+
 IP = "192.0.2.7"
 NEVER_WAS = "Z0" + "a" * 62
-OPERATIONS = {
-    "create": ("PUT", "/{app}/create/peter?ip=192.0.2.7"),
-    "get": ("GET", "/{app}/get/{token}"),
-    "set": ("POST", "/{app}/set/{token}"),
-    "kill": ("DELETE", "/{app}/kill/{token}"),
-    "soid": ("GET", "/{app}/soid/peter"),
-    "killsoid": ("DELETE", "/{app}/killsoid/peter"),
-    "soapp": ("GET", "/{app}/soapp?dt=60"),
-    "killall": ("DELETE", "/{app}/killall"),
-    "activity": ("GET", "/{app}/activity?dt=60"),
-}
 
 
 def create(http: httpx.Client, app: str, id: str, **options) -> str:
@@ -139,9 +131,9 @@ def test_nothing_is_served_without_the_key(api, http, app, wrong) -> None:
     token = create(http, app, "peter")
     authorization = wrong and wrong.format(key=api.key)
     with api.client(authorization) as stranger:
-        for method, path in OPERATIONS.values():
-            answer = stranger.request(method, path.format(app=app, token=token))
-            assert answer.status_code in (401, 403), path
+        for function in OPERATIONS:
+            answer = stranger.request(**http_request(function, app=app, token=token))
+            assert answer.status_code in (401, 403), function
             assert answer.json().keys() == {"message"}
     assert http.get(f"/{app}/get/{token}").json()["r"] == 1
 

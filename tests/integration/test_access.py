@@ -10,12 +10,15 @@ import httpx
 import pytest
 
 from dev.gateway import Context
-from rest_sessions import http as http_module
-from rest_sessions.access import OPERATIONS, Caller
-from rest_sessions.client import Client
+from rest_sessions.access.principal import Principal
+from rest_sessions.connection.client import Client
+from rest_sessions.http import route
 from rest_sessions.settings import Settings
-from rest_sessions.store import SessionStore
+from rest_sessions.store.sessions import SessionStore
+from tests.cases import ID
 from tests.conftest import Dev
+from tests.events import http_request
+from tests.routes import OPERATIONS
 from tests.servers import FAKEREDIS, Server, Servers
 
 IP = "192.0.2.7"
@@ -34,20 +37,11 @@ def is_allowed(name: str, app: str, operation: str) -> bool:
     return bool({app, "*"} & set(rights["apps"])) and bool({operation, "*"} & set(rights["allow"]))
 
 
-def call(http: httpx.Client, operation: str, app: str, token: str, authorization: str | None) -> httpx.Response:
-    method, path, options = {
-        "create": ("PUT", "create/peter", {"params": {"ip": IP}}),
-        "get": ("GET", f"get/{token}", {}),
-        "set": ("POST", f"set/{token}", {"json": {"denied": True}}),
-        "kill": ("DELETE", f"kill/{token}", {}),
-        "soid": ("GET", "soid/peter", {}),
-        "killsoid": ("DELETE", "killsoid/peter", {}),
-        "soapp": ("GET", "soapp", {"params": {"dt": 60}}),
-        "killall": ("DELETE", "killall", {}),
-        "activity": ("GET", "activity", {"params": {"dt": 60}}),
-    }[operation]
-    headers = {} if authorization is None else {"Authorization": authorization}
-    return http.request(method, f"/{app}/{path}", headers=headers, **options)
+def call(http: httpx.Client, function: str, app: str, token: str, authorization: str | None) -> httpx.Response:
+    request = http_request(function, app=app, token=token)
+    if authorization is not None:
+        request["headers"]["Authorization"] = authorization
+    return http.request(**request)
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +83,10 @@ def contents(server: Server) -> dict[str, object]:
 def test_allows_what_the_key_allows_and_nothing_else(http, store, server) -> None:
     for name in KEYS:
         for app in APPS:
-            for operation in OPERATIONS:
-                token = store.create_session(app, "peter", IP)
+            for function, operation in OPERATIONS.items():
+                token = store.create_session(app, ID, IP)
                 before = contents(server)
-                answer = call(http, operation, app, token, f"Bearer {SECRETS[name]}")
+                answer = call(http, function, app, token, f"Bearer {SECRETS[name]}")
                 if is_allowed(name, app, operation):
                     assert answer.status_code == 200, (name, app, operation)
                 else:
@@ -123,8 +117,8 @@ def test_allows_what_the_key_allows_and_nothing_else(http, store, server) -> Non
 def test_lets_nobody_in_with_a_wrong_key(http, store, server, authorization) -> None:
     token = store.create_session("webapp", "peter", IP)
     before = contents(server)
-    for operation in OPERATIONS:
-        answer = call(http, operation, "webapp", token, authorization)
+    for function in OPERATIONS:
+        answer = call(http, function, "webapp", token, authorization)
         assert answer.status_code in (401, 403)
         assert answer.json().keys() == {"message"}
     assert contents(server) == before
@@ -136,10 +130,10 @@ def test_ping_is_open(http) -> None:
 
 def test_one_answer_of_the_authorizer_serves_two_apps(store, server, monkeypatch) -> None:
     """API Gateway keeps the answer for a key whatever the route: the layer decides each time."""
-    monkeypatch.setattr(http_module, "open_store", lambda: store)
-    monkeypatch.setattr(http_module, "load_settings", lambda: Settings(server.url, False, NAMESPACE, False))
-    handler = http_module.route(needs="activity")(lambda store, request: store.ping())
-    kept = {"lambda": Caller("stats", frozenset({"webapp"}), frozenset({"activity"})).to_context()}
+    monkeypatch.setattr(route, "open_store", lambda: store)
+    monkeypatch.setattr(route, "load_settings", lambda: Settings(server.url, False, NAMESPACE, False))
+    handler = route.route("activity")(lambda store, app: store.ping())
+    kept = {"lambda": Principal("stats", frozenset({"webapp"}), frozenset({"activity"})).to_context()}
 
     def status(app: str) -> int:
         event = {"pathParameters": {"app": app}, "requestContext": {"authorizer": kept}}
@@ -148,26 +142,26 @@ def test_one_answer_of_the_authorizer_serves_two_apps(store, server, monkeypatch
     assert [status(app) for app in ("webapp", "shop", "webapp")] == [200, 403, 200]
 
 
-def test_leaves_a_trail_of_refusals_and_of_kills_of_many(server) -> None:
+def test_writes_refusals_and_kills_of_many_to_the_audit_log(server) -> None:
     dev = Dev({"REDIS_URL": server.url, "NAMESPACE": NAMESPACE, "AUTH": "1", "API_KEYS": json.dumps(REGISTRY)})
     token = "Z0" + "a" * 62
     with httpx.Client(base_url=dev.url) as http:
-        call(http, "killall", "shop", token, f"Bearer {SECRETS['admin']}")
-        call(http, "killsoid", "webapp", token, f"Bearer {SECRETS['admin']}")
-        call(http, "get", "shop", token, f"Bearer {SECRETS['web']}")
-        call(http, "get", "webapp", token, f"Bearer {SECRETS['web']}x")
-        call(http, "get", "webapp", token, f"Bearer {SECRETS['web']}")
+        call(http, "kill_sessions_of_app", "shop", token, f"Bearer {SECRETS['admin']}")
+        call(http, "kill_sessions_of_id", "webapp", token, f"Bearer {SECRETS['admin']}")
+        call(http, "get_session", "shop", token, f"Bearer {SECRETS['web']}")
+        call(http, "get_session", "webapp", token, f"Bearer {SECRETS['web']}x")
+        call(http, "get_session", "webapp", token, f"Bearer {SECRETS['web']}")
     output = dev.stop()
     lines = [json.loads(line) for line in output.splitlines() if line.startswith('{"level"')]
-    trail = [tuple(line[part] for part in ("key_name", "operation", "app", "outcome")) for line in lines]
-    assert trail == [
+    audit_log = [tuple(line[part] for part in ("key_name", "operation", "app", "outcome")) for line in lines]
+    assert audit_log == [
         ("admin", "killall", "shop", "done"),
         ("admin", "killsoid", "webapp", "done"),
         ("web", "get", "shop", "forbidden"),
         ("", "get", "webapp", "unknownKey"),
     ]
     assert token not in output
-    assert "peter" not in output
+    assert ID not in output
     assert not any(secret in output for secret in SECRETS.values())
 
 

@@ -13,13 +13,13 @@ import redis
 from redis.crc import key_slot
 
 from dev.embedded_store import LOOPBACK, free_port, server_process
-from rest_sessions.client import Client
+from rest_sessions.connection.client import Client
 from rest_sessions.errors import StoreUnavailable
-from rest_sessions.keys import Keyspace, partition_of
 from rest_sessions.settings import Settings
-from rest_sessions.store import SessionStore
+from rest_sessions.store.keys import Keyspace, partition_of_id
+from rest_sessions.store.sessions import SessionStore
 from tests.histories import APP, IP
-from tests.integration.test_sign_in import ACCESS
+from tests.integration.connection.test_sign_in import ACCESS
 from tests.load import SECONDS, Load, failures, port_of, wait_until
 from tests.proxy import Proxy
 from tests.servers import CLUSTERS, Server, Servers, binary_of
@@ -81,7 +81,7 @@ def knows_no_master_at(port: int, node: redis.Redis) -> bool:
 def user_at(cluster: Server, namespace: str, port: int) -> str:
     """A user whose sessions are on the master at `port`."""
     for number in range(1000):
-        key = Keyspace(namespace).partition(APP, partition_of(f"user{number}")).ids
+        key = Keyspace(namespace).partition(APP, partition_of_id(f"user{number}")).ids
         if owner(cluster, key) == port:
             return f"user{number}"
     raise AssertionError
@@ -157,7 +157,7 @@ def test_a_slot_moves_to_a_master_that_joined(cluster, servers, namespace) -> No
     settings = replace(cluster.settings(namespace), redis_user="web", redis_password="secret")
     store = SessionStore(Client(settings), namespace)
     token = store.create_session(APP, "peter", IP, data={"k": "1"})
-    key = Keyspace(namespace).partition(APP, partition_of("peter")).ids
+    key = Keyspace(namespace).partition(APP, partition_of_id("peter")).ids
     old = nodes_of(cluster)[owner(cluster, key)]
     bus = free_port()
     of_cluster = ["--cluster-enabled", "yes", "--cluster-port", str(bus)]
@@ -209,7 +209,7 @@ def test_a_master_dies_and_its_replica_takes_over(servers, namespace, name) -> N
     stores = stores_of(cluster, namespace)
     # In an app of its own, which the load does not touch.
     kept = stores[0].create_session("kept", "peter", IP, data={"k": "1"})
-    victim = owner(cluster, Keyspace(namespace).partition("kept", partition_of("peter")).ids)
+    victim = owner(cluster, Keyspace(namespace).partition("kept", partition_of_id("peter")).ids)
     living = [node for port, node in nodes_of(cluster).items() if port != victim]
     with redis.Redis(LOOPBACK, victim) as client:
         client.wait(1, 0)

@@ -11,11 +11,11 @@ import httpx
 import pytest
 
 from dev.embedded_store import server_process
-from rest_sessions.client import Client
+from rest_sessions.connection.client import Client
 from rest_sessions.errors import InvalidFormat, InvalidValue, StoreUnavailable
+from rest_sessions.http.parameters import parse_id, parse_ttl
 from rest_sessions.settings import Settings
-from rest_sessions.store import SessionStore
-from rest_sessions.validation import parse_id, parse_ttl
+from rest_sessions.store.sessions import SessionStore
 from tests.conftest import Clock, Dev
 from tests.servers import CLUSTERS, Servers, binary_of
 

@@ -16,10 +16,10 @@ import pytest
 import redis
 
 from dev.embedded_store import LOOPBACK, free_port, server_process
-from rest_sessions.client import Client
+from rest_sessions.connection.client import Client
 from rest_sessions.errors import StoreUnavailable
 from rest_sessions.settings import Settings
-from rest_sessions.store import SessionStore
+from rest_sessions.store.sessions import SessionStore
 from tests.histories import APP, IP
 from tests.load import Load, failures, port_of, wait_until
 from tests.proxy import Proxy, byte_by_byte, cut_in_the_middle, late, proxy_to, swallow, whole
@@ -262,7 +262,7 @@ def test_what_a_call_gave_up_is_not_sent_later(proxy, stores) -> None:
     token = store.create_session(APP, "peter", IP, data={f"k{i}": '"' + "x" * 1000 + '"' for i in range(50)})
     assert store.kill_session(APP, token) == 1
     release.set()
-    store._client._server.recover()
+    store._client._server.reset()
     proxy.wait_for_no_connection()
     assert store.get_session(APP, token) is None
 

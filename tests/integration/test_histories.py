@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from rest_sessions.client import Client
-from rest_sessions.store import SessionStore
+from rest_sessions.connection.client import Client
+from rest_sessions.store.sessions import SessionStore
 from tests.figures import Figures
 from tests.histories import APP, Players, violations
 from tests.servers import Server

@@ -11,8 +11,8 @@ import httpx
 import pytest
 import yaml
 
-from rest_sessions.client import Client
-from rest_sessions.store import SessionStore
+from rest_sessions.connection.client import Client
+from rest_sessions.store.sessions import SessionStore
 from tests.conftest import HTTP_NAMESPACE
 from tests.servers import Server
 

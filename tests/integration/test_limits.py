@@ -15,10 +15,10 @@ from samcli.lib.providers.provider import Stack
 
 from dev.gateway import ROOT, load_handlers, read_template
 from rest_sessions import runtime
-from rest_sessions.client import Client
-from rest_sessions.scripts import load_script
-from rest_sessions.store import SessionStore
-from rest_sessions.validation import MAX_BODY_BYTES, MAX_DATA_BYTES, MAX_KEYS, MAX_LIMIT
+from rest_sessions.connection.client import Client
+from rest_sessions.limits import MAX_BODY_BYTES, MAX_DATA_BYTES, MAX_KEYS, MAX_LIMIT
+from rest_sessions.store.scripts import OK, load_script
+from rest_sessions.store.sessions import SessionStore
 from tests.conftest import Clock
 from tests.figures import Figures
 from tests.handlers import APP, REGISTRY, Api
@@ -27,7 +27,7 @@ from tests.servers import BINARIES, REAL, Server, Servers
 
 IP = "192.0.2.7"
 LAMBDA_BYTES = 6_291_556
-SCRIPTS = [path.stem for path in (ROOT / "layers/sessions/rest_sessions/scripts").glob("*_*.lua")]
+SCRIPTS = [path.stem for path in (ROOT / "layers/sessions/rest_sessions/store/lua").glob("*_*.lua")]
 MANY = 10_000
 
 ON_REAL_SERVERS = pytest.mark.parametrize("server", REAL, indirect=True)
@@ -61,9 +61,9 @@ class Gathered:
     def __init__(self) -> None:
         self._commands: list[Any] = []
 
-    def run(self, *commands: Any) -> list[int]:
+    def run(self, *commands: Any) -> list[Any]:
         self._commands += commands
-        return [1] * len(commands)
+        return [[OK]] * len(commands)
 
     def send(self, client: Client, at_once: int = 500) -> None:
         for start in range(0, len(self._commands), at_once):

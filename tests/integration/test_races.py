@@ -7,8 +7,8 @@ from itertools import chain
 
 import pytest
 
-from rest_sessions.client import Client
-from rest_sessions.store import SessionStore
+from rest_sessions.connection.client import Client
+from rest_sessions.store.sessions import SessionStore
 from tests.conftest import Clock
 
 APP = "webapp"
@@ -135,14 +135,14 @@ def test_a_create_of_an_unknown_script_beside_such_a_sweep(real_store, real_serv
     sweeping.ping()
     with real_server.connect() as client:
         client.script_flush()
-    send = real_store._client._server.exchange
+    send = real_store._client._server.execute
 
     def sweep_before_the_second(commands):
         if commands[0][0] == "EVAL":
             assert sweeping.sweep_expired() == 1
         return send(commands)
 
-    real_store._client._server.exchange = sweep_before_the_second
+    real_store._client._server.execute = sweep_before_the_second
     real_store.create_session(APP, "paul", IP)
     with real_server.connect() as client:
         assert client.smembers(f"{namespace}:apps") == {APP.encode()}

@@ -16,11 +16,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from rest_sessions.client import Client
-from rest_sessions.keys import partition_of
+from rest_sessions.connection.client import Client
 from rest_sessions.model import Session
-from rest_sessions.store import SessionStore
-from rest_sessions.tokens import handle_of
+from rest_sessions.store.keys import partition_of_id
+from rest_sessions.store.sessions import SessionStore
+from rest_sessions.store.tokens import handle_of
 from tests.conftest import Clock
 from tests.figures import Figures
 from tests.servers import FAKEREDIS, Server
@@ -86,7 +86,7 @@ class Model:
         return int(self.clock())
 
     def create(self, token, app, id, ip, ttl, no_resave, data):
-        partition = [m for m in self.sessions.values() if m.app == app and partition_of(m.id) == partition_of(id)]
+        partition = [m for m in self.sessions.values() if m.app == app and partition_of_id(m.id) == partition_of_id(id)]
         long_expired = [m for m in partition if m.indexed and m.deadline < self.now - LINGER]
         long_expired.sort(key=lambda m: (m.deadline, f"{handle_of(m.token)}:{m.id}".encode()))
         for modelled in long_expired[:CLEARED_AT_ONCE]:
@@ -258,7 +258,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.model.sweep()
         # Redis drops these by itself, in its own time.
         left = {
-            f"{self.namespace}:{{{m.app}:{partition_of(m.id):x}}}:s:{handle_of(m.token)}"
+            f"{self.namespace}:{{{m.app}:{partition_of_id(m.id):x}}}:s:{handle_of(m.token)}"
             for m in self.model.sessions.values()
         }
         assert self.server.keys(self.namespace) == left

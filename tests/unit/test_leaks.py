@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from rest_sessions.tokens import new_token
+from rest_sessions.store.tokens import new_token
 from tests.leaks import WATCH, Watch
 
 TOKEN = new_token(3)

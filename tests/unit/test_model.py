@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_sessions.model import Page, Position, Session, json_string
+from rest_sessions.model import Cursor, Page, Session, json_string
 
 
 def texts_from_json():
@@ -86,11 +86,11 @@ class TestSession:
 
 class TestListing:
     def test_position_is_written_as_time_and_handle(self):
-        assert str(Position(1_700_000_000, "ab" * 16)) == "1700000000-" + "ab" * 16
+        assert str(Cursor(1_700_000_000, "ab" * 16)) == "1700000000-" + "ab" * 16
 
     def test_positions_sort_by_time_and_then_by_handle(self):
-        positions = [Position(9, "b"), Position(10, "a"), Position(9, "a")]
-        assert sorted(positions) == [Position(9, "a"), Position(9, "b"), Position(10, "a")]
+        positions = [Cursor(9, "b"), Cursor(10, "a"), Cursor(9, "a")]
+        assert sorted(positions) == [Cursor(9, "a"), Cursor(9, "b"), Cursor(10, "a")]
 
     def test_page_ends_the_listing_unless_it_says_where_the_rest_begins(self):
         assert Page([]).next is None

@@ -13,9 +13,13 @@ from openapi_spec_validator import validate
 from samcli.yamlhelper import yaml_parse
 
 from dev.api_page import resolved
-from rest_sessions import access, errors, validation
+from rest_sessions import errors, limits
 from rest_sessions.errors import ApiError, BadRequest
-from rest_sessions.http import HEADERS
+from rest_sessions.http import parameters as rules
+from rest_sessions.http.body import parse_data
+from rest_sessions.http.response import HEADERS
+from tests.events import EVENTS
+from tests.routes import ROUTES
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text(encoding="utf-8"))
@@ -86,22 +90,35 @@ def test_has_the_routes_of_the_template():
     assert set(OPERATIONS) == set(template_routes())
 
 
-def test_names_operations_as_keys_do():
-    names = {operation["operationId"] for operation in OPERATIONS.values()}
-    assert names == {*access.OPERATIONS, "ping"}
+# Each route's declaration, by its method and path.
+DECLARED = {EVENTS[function]["routeKey"]: route for function, route in ROUTES.items()}
+
+
+def declared(route, place):
+    return {name for name, parameter in DECLARED[route].parameters.items() if parameter.place == place}
 
 
 @pytest.mark.parametrize("route", OPERATIONS)
 class TestRoute:
+    def test_has_the_operation_that_a_key_must_allow(self, route):
+        assert OPERATIONS[route]["operationId"] == (DECLARED[route].operation or "ping")
+
+    @pytest.mark.parametrize("place", ["path", "query"])
+    def test_has_the_parameters_that_the_route_declares(self, route, place):
+        assert {p["name"] for p in parameters(route) if p["in"] == place} == declared(route, place)
+
+    def test_has_a_body_where_the_route_declares_one(self, route):
+        assert ("requestBody" in OPERATIONS[route]) == bool(declared(route, "body"))
+
     def test_has_the_parameters_of_its_path(self, route):
         in_path = {parameter["name"] for parameter in parameters(route) if parameter["in"] == "path"}
         assert in_path == set(re.findall(r"\{(\w+)}", route))
 
-    def test_needs_a_key_unless_it_is_ping(self, route):
-        assert OPERATIONS[route].get("security") == ([] if route == "GET /ping" else None)
+    def test_needs_a_key_unless_it_is_open(self, route):
+        assert OPERATIONS[route].get("security") == (None if DECLARED[route].operation else [])
 
     def test_tells_of_the_errors_that_all_can_have(self, route):
-        expected = {"200", "429", "500", "503"} | (set() if route == "GET /ping" else {"400", "401", "403"})
+        expected = {"200", "429", "500", "503"} | ({"400", "401", "403"} if DECLARED[route].operation else set())
         assert expected <= OPERATIONS[route]["responses"].keys()
 
     def test_tells_of_the_errors_of_bodies_just_where_there_is_one(self, route):
@@ -156,56 +173,56 @@ class TestRules:
     @example("a" * 20)
     @example("a" * 21)
     def test_of_app(self, value):
-        assert is_valid(schema_of("app"), value) == is_accepted(validation.parse_app, value)
+        assert is_valid(schema_of("app"), value) == is_accepted(rules.parse_app, value)
 
     @given(text)
     @example("ä" * 128)
     @example("ä" * 129)
     def test_of_id(self, value):
         # API Gateway takes a path apart at each slash before anybody could ask.
-        assert is_valid(schema_of("id"), value) == (is_accepted(validation.parse_id, value) and "/" not in value)
+        assert is_valid(schema_of("id"), value) == (is_accepted(rules.parse_id, value) and "/" not in value)
 
     @given(text)
     @example("a" * 45)
     @example("a" * 46)
     def test_of_ip(self, value):
-        assert is_valid(schema_of("ip"), value) == is_accepted(validation.parse_ip, value)
+        assert is_valid(schema_of("ip"), value) == is_accepted(rules.parse_ip, value)
 
     @given(text | st.text("aZ0-", min_size=63, max_size=65))
     def test_of_token(self, value):
-        assert is_valid(schema_of("token"), value) == is_accepted(validation.parse_token, value)
+        assert is_valid(schema_of("token"), value) == is_accepted(rules.parse_token, value)
 
     @given(st.integers())
     @example(9)
     @example(10)
-    @example(validation.MAX_TTL)
-    @example(validation.MAX_TTL + 1)
-    @example(validation.MAX_LIMIT)
-    @example(validation.MAX_LIMIT + 1)
+    @example(limits.MAX_TTL)
+    @example(limits.MAX_TTL + 1)
+    @example(limits.MAX_LIMIT)
+    @example(limits.MAX_LIMIT + 1)
     def test_of_numbers(self, value):
         for name, parse in (
-            ("ttl", validation.parse_ttl),
-            ("dt", validation.parse_dt),
-            ("limit", validation.parse_limit),
+            ("ttl", rules.parse_ttl),
+            ("dt", rules.parse_dt),
+            ("limit", rules.parse_limit),
         ):
             assert is_valid(schema_of(name), value) == is_accepted(parse, str(value)), name
 
     @given(st.sampled_from(["1", "0", "true", "false", "True", "yes", "2", "on"]))
     def test_of_no_resave(self, value):
-        assert is_valid(schema_of("no_resave"), value) == is_accepted(validation.parse_no_resave, value)
+        assert is_valid(schema_of("no_resave"), value) == is_accepted(rules.parse_no_resave, value)
 
     @given(st.from_regex(r"[0-9]{1,13}-[0-9a-g]{31,33}", fullmatch=True))
     def test_of_cursor(self, value):
-        assert is_valid(schema_of("cursor"), value) == is_accepted(validation.parse_cursor, value)
+        assert is_valid(schema_of("cursor"), value) == is_accepted(rules.parse_cursor, value)
 
     @pytest.mark.parametrize("name", ["ip", "ttl", "no_resave", "dt", "limit", "cursor"])
     def test_of_empty_values(self, name):
-        parse = getattr(validation, f"parse_{name}")
+        parse = getattr(rules, f"parse_{name}")
         assert COMPONENTS["parameters"][name].get("allowEmptyValue", False) == is_accepted(parse, "")
 
     def test_of_defaults(self):
-        assert schema_of("ttl")["default"] == validation.DEFAULT_TTL
-        assert validation.parse_no_resave(schema_of("no_resave")["default"]) is False
+        assert schema_of("ttl")["default"] == limits.DEFAULT_TTL
+        assert rules.parse_no_resave(schema_of("no_resave")["default"]) is False
 
     values = (
         st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats(allow_nan=False) | st.text(max_size=5)
@@ -216,11 +233,11 @@ class TestRules:
     def test_of_data(self, value):
         body = json.dumps(value).encode()
         if "Infinity" not in body.decode():
-            assert is_valid(COMPONENTS["schemas"]["Data"], value) == is_accepted(validation.parse_data, body)
+            assert is_valid(COMPONENTS["schemas"]["Data"], value) == is_accepted(parse_data, body)
 
     def test_of_sizes(self):
-        assert COMPONENTS["schemas"]["Data"]["maxProperties"] == validation.MAX_KEYS
-        assert f"{validation.MAX_BODY_BYTES:,}" in COMPONENTS["schemas"]["Data"]["description"]
+        assert COMPONENTS["schemas"]["Data"]["maxProperties"] == limits.MAX_KEYS
+        assert f"{limits.MAX_BODY_BYTES:,}" in COMPONENTS["schemas"]["Data"]["description"]
 
 
 def test_has_no_error_of_its_own():

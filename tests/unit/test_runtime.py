@@ -1,8 +1,8 @@
 import pytest
 
 from rest_sessions import runtime
+from rest_sessions.deadline import remaining
 from rest_sessions.errors import ConfigurationError, StoreUnavailable
-from rest_sessions.time_limit import seconds_left
 
 # Nothing listens on port 1: a connection is refused at once.
 NOWHERE = "redis://user:s3cret@127.0.0.1:1"
@@ -35,7 +35,7 @@ def test_function_starts_soon_whatever_the_store_does(monkeypatch):
     """As the request that started it waits for that too."""
     left = []
     monkeypatch.setenv("REDIS_URL", NOWHERE)
-    monkeypatch.setattr(runtime.SessionStore, "ping", lambda _: left.append(seconds_left(100)))
+    monkeypatch.setattr(runtime.SessionStore, "ping", lambda _: left.append(remaining(100)))
     runtime.open_store()
     assert left == [pytest.approx(1, abs=0.5)]
 

@@ -11,7 +11,8 @@ from samcli.yamlhelper import yaml_parse
 from samtranslator.translator.transform import transform
 
 from dev import containers, revision
-from rest_sessions.access import Caller, KeyRegistry
+from rest_sessions.access.principal import Principal
+from rest_sessions.access.registry import KeyRegistry
 
 ROOT = Path(__file__).parents[2]
 CODE = {"CodeUri": "functions", "ContentUri": "layers"}
@@ -247,7 +248,7 @@ class TestSecret:
         key = "k" * generated["PasswordLength"]
         assert generated["ExcludePunctuation"] is True
         registry = KeyRegistry.parse(text.replace("{{resolve:secretsmanager:${FirstKey}}}", key))
-        assert registry.find(key) == Caller("first", frozenset("*"), frozenset("*"))
+        assert registry.find(key) == Principal("first", frozenset("*"), frozenset("*"))
 
 
 class TestRole:

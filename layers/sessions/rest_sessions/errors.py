@@ -1,9 +1,9 @@
-"""What a caller can be told.
+"""All errors of this package.
 
 RestSessionsError
-├── ConfigurationError           the deployment lacks a setting, or has a wrong one
+├── ConfigurationError           a setting is missing or wrong
 ├── RegistryUnreadable           the key registry cannot be read now
-└── ApiError                     has a status and a name: an answer to the client
+└── ApiError                     an answer to the client, with a status and a name
     ├── BadRequest          400
     │   ├── MissingParameter     missingParameter
     │   ├── InvalidFormat        invalidFormat
@@ -16,7 +16,7 @@ RestSessionsError
     ├── InternalError       500  internalError
     └── StoreUnavailable    503  storeUnavailable
 
-A message goes to the client as it is, so none holds a token, a key or session data.
+The message of an ApiError goes to the client unchanged, so it never holds a token, a key or session data.
 """
 
 
@@ -25,11 +25,11 @@ class RestSessionsError(Exception):
 
 
 class ConfigurationError(RestSessionsError):
-    """A setting is missing or wrong. The message names it and says what to set; it never repeats the value."""
+    """A setting is missing or wrong. The message names it and says what to set. It never repeats the value."""
 
 
 class RegistryUnreadable(RestSessionsError):
-    """The key registry cannot be read now. `reason` is for the log: AWS's own code, or what kept it from answering."""
+    """The key registry cannot be read now. `reason` is for the log: AWS's error code, or the error's type."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -37,7 +37,7 @@ class RegistryUnreadable(RestSessionsError):
 
 
 class ApiError(RestSessionsError):
-    """An answer other than 200: `status` is its HTTP status, `name` the error's name in the body."""
+    """An answer other than 200. `status` is its HTTP status, `name` the error's name in the body."""
 
     status: int
     name: str
@@ -48,13 +48,13 @@ class ApiError(RestSessionsError):
 
 
 class BadRequest(ApiError):
-    """The request breaks a rule; it changed nothing in the store."""
+    """The request breaks a rule. Nothing in the store was changed."""
 
     status = 400
 
 
 class MissingParameter(BadRequest):
-    """A required `item` is absent or empty."""
+    """The required `item` is absent or empty."""
 
     name = "missingParameter"
 
@@ -63,7 +63,7 @@ class MissingParameter(BadRequest):
 
 
 class InvalidFormat(BadRequest):
-    """An `item` of the path or query has characters or a length that are not allowed."""
+    """The `item` of the path or query has a character or a length that is not allowed."""
 
     name = "invalidFormat"
 
@@ -87,7 +87,7 @@ class InvalidJson(BadRequest):
 
 
 class Forbidden(ApiError):
-    """The caller is unknown here, or may not do this in this app."""
+    """The principal is unknown, or may not do this in this app."""
 
     status = 403
     name = "forbidden"
@@ -97,7 +97,7 @@ class Forbidden(ApiError):
 
 
 class SessionNotFound(ApiError):
-    """There is no such session, and the deployment wants that to be a 404 (`MISSING_SESSION=404`)."""
+    """There is no such session, and the setting `MISSING_SESSION=404` makes that an error."""
 
     status = 404
     name = "notFound"
@@ -107,14 +107,14 @@ class SessionNotFound(ApiError):
 
 
 class TooLarge(ApiError):
-    """The body, or the session's data after this write, is over its limit."""
+    """The body, or the session's data after this write, is over its limit. Nothing was changed."""
 
     status = 413
     name = "tooLarge"
 
 
 class UnsupportedMediaType(ApiError):
-    """The body says that it is not JSON."""
+    """The Content-Type header says that the body is not JSON."""
 
     status = 415
     name = "unsupportedMediaType"
@@ -124,7 +124,7 @@ class UnsupportedMediaType(ApiError):
 
 
 class InternalError(ApiError):
-    """A fault of this service. The log has the detail under the request's id."""
+    """A fault of this service. The log has the details under the request's id."""
 
     status = 500
     name = "internalError"
@@ -134,7 +134,10 @@ class InternalError(ApiError):
 
 
 class StoreUnavailable(ApiError):
-    """Redis did not answer, or cannot take the command now. Nothing is known of what it did."""
+    """Redis did not answer, or cannot serve now. It is not known whether it did what it was asked.
+
+    `reason` is for the log.
+    """
 
     status = 503
     name = "storeUnavailable"

@@ -6,6 +6,9 @@ from functools import cached_property
 from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import NamedTuple
 
+# Data of a session to write: each key with the JSON text of its value, or None for null.
+Data = Mapping[str, str | None]
+
 
 def json_string(text: str) -> str:
     """`text` as a JSON string that UTF-8 can carry: a lone surrogate stays escaped, as it came."""
@@ -21,9 +24,9 @@ def json_string(text: str) -> str:
 class Session:
     """One live session, as a client sees it.
 
-    `r` and `w` count reads and writes, `ttl` and `idle` are seconds. With `no_resave` the session ends at a fixed
-    time, and `ttl` is what is left of it. `data` maps each key to its value's JSON text, which is kept as the client
-    sent it and never decoded.
+    `r` and `w` count reads and writes. `ttl` and `idle` are seconds. With `no_resave` the session ends at a fixed time,
+    and `ttl` is the time that is left. `data` maps each key to the JSON text of its value, exactly as the client sent
+    it: the text is never decoded.
     """
 
     id: str
@@ -37,7 +40,7 @@ class Session:
 
     @cached_property
     def json(self) -> str:
-        """The session as a JSON object, its `data` under `d`."""
+        """The session as a JSON object, with `data` under `d`."""
         text = (
             f'{{"id":{json_string(self.id)},"r":{self.r},"w":{self.w},'
             f'"ttl":{self.ttl},"idle":{self.idle},"ip":{json_string(self.ip)}'
@@ -50,19 +53,22 @@ class Session:
         return text + "}"
 
 
-class Position(NamedTuple):
-    """A place in a listing, which runs from the most recently used session to the least: after this one."""
+class Cursor(NamedTuple):
+    """A place in a listing: directly after the session of this `handle`, which was last used at this time.
 
-    used: int
+    A listing runs from the most recently used session to the least, and so from the greatest cursor to the smallest.
+    """
+
+    last_used: int
     handle: str
 
     def __str__(self) -> str:
-        return f"{self.used}-{self.handle}"
+        return f"{self.last_used}-{self.handle}"
 
 
 @dataclass(frozen=True)
 class Page:
-    """Part of a listing; `next` is where the rest begins, or None at its end."""
+    """Part of a listing. `next` is the cursor of the following page, or None on the last page."""
 
     sessions: Sequence[Session]
-    next: Position | None = None
+    next: Cursor | None = None

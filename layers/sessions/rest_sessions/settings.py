@@ -1,4 +1,4 @@
-"""The settings, read from the environment once, when a function initialises."""
+"""The settings, read from the environment while a function initialises."""
 
 import re
 from collections.abc import Mapping
@@ -13,11 +13,14 @@ _IAM_CACHE = re.compile(r"(serverlesscache|replicationgroup):[a-z][a-z0-9-]{0,39
 
 @dataclass(frozen=True)
 class Settings:
-    """`missing_session_is_error`: whether `get` and `set` of a missing session answer 404 instead of `{}`.
+    """The settings of one deployment.
 
-    `auth_mode`: who says who calls. `token` the Lambda authorizer, `iam` API Gateway, `none` nobody: all is open.
-    `redis_iam_cache`: `serverlesscache:NAME` or `replicationgroup:NAME`, as in the cache's ARN, when `redis_user`
-    authenticates by IAM. Empty parts of the sign-in are left to the URL.
+    `namespace` is the first part of every Redis key.
+    `missing_session_is_error` decides whether a missing session is a 404 instead of `{}`.
+    `auth_mode` says who identifies the principal: `token` the Lambda authorizer, `iam` API Gateway, `none` nobody, so
+    that everything is open.
+    `redis_iam_cache` is `serverlesscache:NAME` or `replicationgroup:NAME`, as in the cache's ARN, when `redis_user`
+    signs in by IAM. An empty `redis_user` or `redis_password` leaves that part of the sign-in to the URL.
     """
 
     # It may hold a password.
@@ -32,9 +35,10 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """Settings from the variables that are named as they are, in capitals; `MISSING_SESSION` is `empty` or `404`.
+        """Reads each setting from the variable of the same name in capitals.
 
-        Raises ConfigurationError for one that is missing or wrong.
+        `missing_session_is_error` comes from `MISSING_SESSION`, which is `empty` or `404`.
+        Raises ConfigurationError for a setting that is missing or wrong.
         """
         redis_url = environment.get("REDIS_URL", "")
         if not _is_redis_url(redis_url):
@@ -67,7 +71,7 @@ class Settings:
 def _is_redis_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        # Reading the port is what checks it.
+        # urlsplit checks the port only when it is read.
         return url.startswith(("redis://", "rediss://")) and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False

@@ -1,0 +1,57 @@
+"""Who sends a request, and what they may do."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, get_args
+
+# What a key may be allowed. Each is the word in the route's path.
+Operation = Literal["create", "get", "set", "kill", "soid", "killsoid", "soapp", "killall", "activity"]
+OPERATIONS: tuple[str, ...] = get_args(Operation)
+
+# In place of a list: every app, or every operation.
+EVERYTHING = "*"
+
+_SEPARATOR = ","
+
+
+@dataclass(frozen=True)
+class Principal:
+    """The owner of a key: its `name`, the `apps` it may use and the operations it is allowed there.
+
+    `*` in either set stands for all.
+    """
+
+    name: str
+    apps: frozenset[str]
+    allow: frozenset[str]
+
+    @classmethod
+    def unrestricted(cls, name: str) -> "Principal":
+        """A principal whose rights are decided elsewhere."""
+        return cls(name, frozenset({EVERYTHING}), frozenset({EVERYTHING}))
+
+    def to_context(self) -> dict[str, str]:
+        """The principal as an authorizer's context: flat, so that access logs can show each part of it."""
+        return {
+            "name": self.name,
+            "apps": _SEPARATOR.join(sorted(self.apps)),
+            "allow": _SEPARATOR.join(sorted(self.allow)),
+        }
+
+    @classmethod
+    def from_context(cls, context: Any) -> "Principal | None":
+        """The principal that `to_context` described. None for anything else."""
+        match context:
+            case {"name": str(name), "apps": str(apps), "allow": str(allow)}:
+                return _principal(name, apps, allow)
+        return None
+
+    def may(self, operation: str, app: str) -> bool:
+        """Whether the principal is allowed `operation` in `app`."""
+        return bool(self.apps & {app, EVERYTHING}) and bool(self.allow & {operation, EVERYTHING})
+
+
+# Few principals send all the requests.
+@lru_cache(maxsize=64)
+def _principal(name: str, apps: str, allow: str) -> Principal:
+    return Principal(name, frozenset(apps.split(_SEPARATOR)), frozenset(allow.split(_SEPARATOR)))

@@ -1,0 +1,1 @@
+"""The connection to Redis or Valkey. No other package imports redis."""

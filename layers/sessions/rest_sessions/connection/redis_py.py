@@ -1,0 +1,113 @@
+"""The only module that relies on the internals of redis-py: how it connects, pools and follows a cluster."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from redis.backoff import NoBackoff
+from redis.cluster import PRIMARY, ClusterNode, RedisCluster
+from redis.connection import Connection, ConnectionPool, SSLConnection
+from redis.retry import Retry
+
+from rest_sessions.deadline import remaining
+from rest_sessions.settings import Settings
+
+from .commands import Argument, PlainCommand
+from .sign_in import sign_in_options
+from .sockets import CONNECT_TIMEOUT_SECONDS, REPLY_TIMEOUT_SECONDS, DeadlineSocket
+
+_DEFAULT_PORT = 6379
+
+
+class _WithDeadline:
+    """Makes a connection of redis-py keep the deadline of the request."""
+
+    def _connect(self) -> DeadlineSocket:
+        return DeadlineSocket(super()._connect())  # type: ignore[misc]
+
+    @property
+    def socket_connect_timeout(self) -> float:
+        """Seconds for each address of the host. 0 fails at once."""
+        return remaining(CONNECT_TIMEOUT_SECONDS)
+
+    @property
+    def socket_timeout(self) -> float:
+        """Seconds for the TLS handshake, which does not take 0."""
+        return remaining(REPLY_TIMEOUT_SECONDS) or 0.001
+
+
+class _PlainConnection(_WithDeadline, Connection):  # type: ignore[misc]
+    """A connection without TLS."""
+
+
+class _TlsConnection(_WithDeadline, SSLConnection):  # type: ignore[misc]
+    """A connection with TLS."""
+
+    def can_read(self, timeout: float = 0) -> bool:
+        # redis-py's pool refuses a connection that has an unread reply. It would mistake a session ticket, which the
+        # server sends after the handshake, for one.
+        return super().can_read(timeout) and self._sock.pending() > 0  # type: ignore[attr-defined]
+
+
+class Pool(ConnectionPool):
+    """Makes the connections to one server. The URL's scheme decides whether they use TLS."""
+
+    def __init__(self, connection_class: type[Connection] = Connection, **options: Any) -> None:
+        use_tls = issubclass(connection_class, SSLConnection)
+        super().__init__(_TlsConnection if use_tls else _PlainConnection, **options)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Any:
+        """The pool of the server in `settings`."""
+        return cls.from_url(settings.redis_url, **_options(settings))
+
+    def new_connection(self) -> Any:
+        """A new connection, which connects when it is first used.
+
+        The pool's own method also counts connections that failed, and after a hundred of them makes no more.
+        """
+        return self.connection_class(**self.connection_kwargs)
+
+
+class ClusterMap:
+    """redis-py's cluster client: it knows which node has which slot, and follows redirections."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Asks the cluster for its nodes. Raises redis-py's errors when it does not answer."""
+        self._settings = settings
+        self._client = RedisCluster.from_url(settings.redis_url, connection_pool_class=Pool, **_options(settings))
+
+    def node_of(self, key: Argument | None) -> Any:
+        """The master that has the slot of `key`, or any node for None. Its `name` is unique."""
+        if key is None:
+            return self._client.get_default_node()  # type: ignore[no-untyped-call]
+        return self._client.get_node_from_key(key)  # type: ignore[no-untyped-call]
+
+    def pool_of(self, node: Any) -> Pool:
+        """The pool of a node that `node_of` returned."""
+        return self._client.get_redis_connection(node).connection_pool  # type: ignore[return-value]
+
+    def execute(self, command: PlainCommand) -> Any:
+        """The reply to one command, from whichever node the cluster points to. Raises an error reply."""
+        return self._client.execute_command(*command)  # type: ignore[no-untyped-call]
+
+    def add_master(self, host: str, port: int) -> None:
+        """Makes a master known that joined lately. redis-py does not know a master without slots."""
+        node = ClusterNode(host, port, PRIMARY)  # type: ignore[no-untyped-call]
+        self._client.nodes_manager.nodes_cache.setdefault(node.name, node)
+
+    def reload(self) -> None:
+        """Asks the known nodes for the current map, and then, as they may all be gone, the address in the settings."""
+        address = urlsplit(self._settings.redis_url)
+        self._client.nodes_manager.initialize([(address.hostname or "", address.port or _DEFAULT_PORT)])
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    return {
+        "socket_timeout": REPLY_TIMEOUT_SECONDS,
+        # redis-py would retry for longer than API Gateway waits. `Client.run` alone decides on a retry.
+        "retry": Retry(NoBackoff(), 0),
+        # RESP2 and no client name save a new connection three round trips.
+        "protocol": 2,
+        "driver_info": None,
+        **sign_in_options(settings),
+    }

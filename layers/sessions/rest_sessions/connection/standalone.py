@@ -1,0 +1,43 @@
+"""One Redis server that is not part of a cluster."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from redis.exceptions import ReadOnlyError
+
+from rest_sessions.settings import Settings
+
+from .commands import PlainCommand
+from .node import Node
+from .redis_py import Pool
+
+
+class Standalone:
+    """A standalone server, which must be the primary.
+
+    A demoted primary still answers reads, but misses all that its successor was told: a session could seem missing, or
+    a killed one alive. It refuses writes, so each batch ends with one. The write removes a key that never exists.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._node = Node(Pool.of(settings))
+        self._fence = ("UNLINK", f"{settings.namespace}:nothing")
+
+    def execute(self, commands: Sequence[PlainCommand]) -> list[Any]:
+        """The replies to `commands`. An error reply is an exception in the list.
+
+        Raises ReadOnlyError when the server is not the primary, and redis-py's errors of the connection.
+        """
+        connection = self._node.send([*commands, self._fence])
+        try:
+            *replies, fenced = self._node.receive(connection, len(commands) + 1)
+        except BaseException:
+            connection.disconnect()
+            raise
+        if isinstance(fenced, ReadOnlyError):
+            raise fenced
+        return replies
+
+    def reset(self) -> None:
+        """Prepares a retry: closes the idle connections, which lead to the server that has just failed."""
+        self._node.close_idle_connections()

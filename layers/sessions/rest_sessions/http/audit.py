@@ -1,0 +1,12 @@
+"""The audit log: who did what, or was refused, in which app."""
+
+from rest_sessions.telemetry import logger
+
+from .parameters import is_app
+
+
+def write_audit_log(outcome: str, *, key_name: str, operation: str, app: str, **log_fields: str) -> None:
+    """Writes one line. `outcome` is `done` or the name of an error. `log_fields` identify the request."""
+    # A text that is not the name of an app could be anything, and stays out of the log.
+    details = {"key_name": key_name, "operation": operation, "app": app if is_app(app) else "", "outcome": outcome}
+    logger.info("Access", extra={**details, **log_fields})

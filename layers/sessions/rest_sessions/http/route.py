@@ -1,0 +1,120 @@
+"""A route: from API Gateway's event through the checks and the store to the answer."""
+
+from collections.abc import Callable, Mapping
+from functools import update_wrapper
+from types import MappingProxyType
+from typing import Any
+
+from rest_sessions.access.principal import Operation, Principal
+from rest_sessions.deadline import deadline
+from rest_sessions.errors import ApiError, Forbidden, InternalError, SessionNotFound, StoreUnavailable
+from rest_sessions.limits import REQUEST_SECONDS
+from rest_sessions.runtime import load_settings, open_store, report_unavailable
+from rest_sessions.telemetry import count, frames, logger
+
+from .audit import write_audit_log
+from .parameters import PARAMETERS
+from .request import Event, Request
+from .response import Response, Result, respond, respond_error
+
+Metrics = Mapping[str, Callable[[Any], int]]
+
+
+def route(
+    operation: Operation | None,
+    *,
+    metrics: Metrics = MappingProxyType({}),
+    is_audited: bool = False,
+    seconds: float = REQUEST_SECONDS,
+) -> Callable[[Callable[..., Result]], "Route"]:
+    """Declares a route. The decorated handler takes the store, and the route's parameters by their names.
+
+    A key must allow `operation`; None opens the route to everybody.
+    `metrics` are CloudWatch metrics, each with a function that computes its value from the handler's result.
+    An audited route writes a line to the audit log for each request.
+    All waits for Redis end after `seconds`; then the answer is 503.
+    """
+    return lambda handler: Route(handler, operation, metrics, is_audited=is_audited, seconds=seconds)
+
+
+class Route:
+    """The Lambda handler of a route, and what the route has declared.
+
+    It opens the store when it is made, which is while the function initialises.
+    """
+
+    def __init__(
+        self,
+        handler: Callable[..., Result],
+        operation: Operation | None,
+        metrics: Metrics,
+        *,
+        is_audited: bool,
+        seconds: float,
+    ) -> None:
+        update_wrapper(self, handler)
+        self.operation = operation
+        self.parameters = {name: PARAMETERS[name] for name in _arguments(handler)[1:]}
+        self.metrics = metrics
+        self.is_audited = is_audited
+        self.seconds = seconds
+        self._handler = handler
+        self._settings = load_settings()
+        self._store = open_store()
+
+    def __call__(self, event: Event, context: Any) -> Response:
+        """API Gateway's answer to `event`."""
+        request = Request(event)
+        log_fields = {
+            "request_id": request.id,
+            "function_request_id": context.aws_request_id,
+            "route": request.route_key,
+        }
+        principal = request.principal(self._settings.auth_mode)
+        outcome = "done"
+        try:
+            response = self._serve(request, principal)
+        except ApiError as error:
+            outcome = error.name
+            response = respond_error(error)
+            if isinstance(error, StoreUnavailable):
+                report_unavailable(error, **log_fields)
+        except Exception as error:  # noqa: BLE001 - any other error is a fault of this service, and still gets an answer
+            outcome = InternalError.name
+            response = respond_error(InternalError(request.id))
+            details = {"error": type(error).__name__, "frames": frames(error.__traceback__)}
+            logger.error("Internal error", extra={**log_fields, **details})
+            count("InternalError")
+        if self.is_audited or outcome == Forbidden.name:
+            write_audit_log(
+                outcome,
+                key_name=principal.name if principal else "",
+                operation=self.operation or "",
+                app=request.path.get("app", ""),
+                **log_fields,
+            )
+        return response
+
+    def _serve(self, request: Request, principal: Principal | None) -> Response:
+        if self.operation is not None and not _is_allowed(principal, self.operation, request):
+            raise Forbidden
+        arguments = {name: parameter.value(name, request) for name, parameter in self.parameters.items()}
+        with deadline(self.seconds):
+            result = self._handler(self._store, **arguments)
+        if result is None:
+            count("SessionsMissing")
+            if self._settings.missing_session_is_error:
+                raise SessionNotFound
+        for metric, compute in self.metrics.items():
+            if value := compute(result):
+                count(metric, value)
+        return respond(result)
+
+
+def _is_allowed(principal: Principal | None, operation: Operation, request: Request) -> bool:
+    return principal is not None and principal.may(operation, PARAMETERS["app"].value("app", request))
+
+
+def _arguments(handler: Callable[..., Result]) -> tuple[str, ...]:
+    code = handler.__code__
+    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]

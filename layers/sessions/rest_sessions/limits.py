@@ -1,0 +1,43 @@
+"""What a client may send and a session may hold, and how long a request may take.
+
+Both `http`, which refuses what breaks a rule, and `store`, which keeps to it, take the numbers from here.
+"""
+
+from .errors import TooLarge
+
+# The form of an app's name.
+APP_PATTERN = r"[A-Za-z0-9_-]{3,20}"
+
+# Seconds. `ttl` is a session's idle timeout.
+MIN_SECONDS = 10
+DEFAULT_TTL = 7200
+MAX_TTL = 2_592_000
+
+MAX_ID_CHARACTERS = 128
+MAX_IP_CHARACTERS = 45
+
+# Sessions in one page of a listing.
+MAX_LIMIT = 1000
+# Lambda returns at most 6 MB, counted after the body became a JSON string. This leaves room for the rest.
+MAX_LISTING_BYTES = 5_000_000
+
+MAX_BODY_BYTES = 60_000
+
+# A session's data. The bytes are those of its keys and of its values' JSON texts.
+MAX_KEYS = 512
+MAX_KEY_CHARACTERS = 128
+MAX_INTEGER_DIGITS = 64
+MAX_DATA_BYTES = 1_000_000
+
+# How long one request may wait for Redis in all: two connects and two replies of a second each. Sign-in, further
+# addresses, further nodes and further round trips share this time. It leaves one second of the five within which
+# every request is answered.
+REQUEST_SECONDS = 4.0
+
+
+def check_data_size(keys: int, size: int) -> None:
+    """Raises TooLarge for more `keys`, or more bytes of keys and values (`size`), than one session may hold."""
+    if keys > MAX_KEYS:
+        raise TooLarge(f"A session's data must have at most {MAX_KEYS} keys")
+    if size > MAX_DATA_BYTES:
+        raise TooLarge(f"A session's data must be at most {MAX_DATA_BYTES} bytes")

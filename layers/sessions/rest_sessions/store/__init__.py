@@ -1,0 +1,1 @@
+"""Sessions in Redis: the operations of the API, without HTTP."""

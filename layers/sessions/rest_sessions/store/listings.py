@@ -1,0 +1,120 @@
+"""Listings: finding sessions in the index, merging the partitions of an app, and fitting a page into one answer."""
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from operator import itemgetter
+
+from rest_sessions.connection.client import Client
+from rest_sessions.limits import MAX_LISTING_BYTES
+from rest_sessions.model import Cursor, Page, Session
+
+from .keys import Partition
+from .record import cursors_of, to_session
+from .scripts import call
+
+# The most that one script finds or reads, because Redis serves nobody else meanwhile. One look at the index of an app
+# finds enough for a page.
+_ID_INDEX_BATCH = 1000
+_APP_INDEX_BATCH = 5000
+_READ_BATCH = 500
+_READ_BATCH_BYTES = 500_000
+
+# An index entry: the session's place in the listing, and where the session is.
+Entry = tuple[Cursor, Partition]
+
+
+def find_of_id(client: Client, partition: Partition, id: str, after: Cursor | None) -> Iterator[Entry]:
+    """The sessions of one user, the most recently used first, from `after` on."""
+    found: list[Cursor] = []
+    while True:
+        last_handle = found[-1].handle if found else ""
+        keys = [partition.ids, partition.recent]
+        [reply] = client.run(call("list_sessions_of_id", keys, id, last_handle, _ID_INDEX_BATCH))
+        batch = cursors_of(reply)
+        found += batch
+        if len(batch) < _ID_INDEX_BATCH:
+            break
+    for cursor in sorted(found, reverse=True):
+        if after is None or cursor < after:
+            yield cursor, partition
+
+
+def find_of_app(
+    client: Client, partitions: Sequence[Partition], since: int, after: Cursor | None, limit: int | None
+) -> Iterator[Entry]:
+    """The sessions that were used at or after `since` (seconds), the most recently used first, from `after` on.
+
+    `limit` is how many the page will hold, which decides how many are looked up at first.
+    """
+    batch_size = min(limit + 1, _APP_INDEX_BATCH) if limit else _APP_INDEX_BATCH
+    while True:
+        start = (after.last_used, after.handle) if after else ("", "")
+        replies = client.run(
+            *(call("list_sessions_of_app", [partition.recent], *start, batch_size) for partition in partitions)
+        )
+        found = [cursors_of(reply) for reply in replies]
+        entries = [
+            (cursor, partition) for partition, cursors in zip(partitions, found, strict=True) for cursor in cursors
+        ]
+        # A partition with a full batch may have more sessions, all of them after the last one in the batch. So the
+        # merged order is complete only up to the first such end.
+        complete_to = max((cursors[-1] for cursors in found if len(cursors) == batch_size), default=None)
+        for cursor, partition in sorted(entries, key=itemgetter(0), reverse=True):
+            if complete_to is not None and cursor < complete_to:
+                break
+            if cursor.last_used < since:
+                return
+            yield cursor, partition
+        if complete_to is None:
+            return
+        # The first batch did not fill the page, for example because many sessions have expired and await the sweep.
+        after, batch_size = complete_to, _APP_INDEX_BATCH
+
+
+def read_page(client: Client, entries: Iterator[Entry], now: int, limit: int | None) -> Page:
+    """The live sessions of `entries`: `limit` at most, and no more than fit into one answer."""
+    sessions: list[Session] = []
+    size = 0
+    last = None
+    batch_size = min(limit + 1, _READ_BATCH) if limit else _READ_BATCH
+    while batch := list(islice(entries, batch_size)):
+        batch_size = _READ_BATCH
+        for cursor, session in _read(client, batch, now):
+            size += _size_in_answer(session.json)
+            if len(sessions) == limit or size > MAX_LISTING_BYTES:
+                return Page(sessions, last)
+            sessions.append(session)
+            last = cursor
+    return Page(sessions)
+
+
+def _read(client: Client, entries: Sequence[Entry], now: int) -> Iterator[tuple[Cursor, Session]]:
+    """The live sessions of `entries`, in their order."""
+    replies: dict[str, list[bytes]] = {}
+    given = 0
+    while given < len(entries):
+        handles: dict[Partition, list[str]] = {}
+        for cursor, partition in entries[given:]:
+            if cursor.handle not in replies:
+                handles.setdefault(partition, []).append(cursor.handle)
+        read = client.run(
+            *(
+                call("read_sessions", [partition.session(handle) for handle in wanted], now, _READ_BATCH_BYTES)
+                for partition, wanted in handles.items()
+            )
+        )
+        for wanted, reply in zip(handles.values(), read, strict=True):
+            # The script stops early when sessions are large. The next round trip asks for the rest.
+            replies.update(zip(wanted, reply, strict=False))
+        for cursor, _ in entries[given:]:
+            if cursor.handle not in replies:
+                break
+            given += 1
+            if fields := replies[cursor.handle]:
+                yield cursor, to_session(fields, now)
+
+
+def _size_in_answer(text: str) -> int:
+    # The answer of a function is JSON that holds the body as a string.
+    return len(text) + text.count('"') + text.count("\\") if text.isascii() else len(json.dumps(text))

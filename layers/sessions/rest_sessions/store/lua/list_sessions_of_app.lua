@@ -1,0 +1,25 @@
+-- Finds the most recently used sessions of one partition, from a cursor on.
+--
+-- KEYS[1]  recent
+-- ARGV[1]  the cursor's time of last use, seconds, and
+-- ARGV[2]  its handle; both empty for the first sessions
+-- ARGV[3]  the most sessions to return
+-- Returns  {handle, time of last use, handle, …}, the most recently used first; of sessions with the same time of last
+--          use, the greatest handle first
+local recent, last_used, handle, limit = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
+local first = 0
+if last_used ~= '' then
+  -- Many sessions may share one second, so a bisection finds the rank of the cursor.
+  local low = redis.call('ZCOUNT', recent, '(' .. last_used, '+inf')
+  local high = low + redis.call('ZCOUNT', recent, last_used, last_used)
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if redis.call('ZREVRANGE', recent, middle, middle)[1] < handle then
+      high = middle
+    else
+      low = middle + 1
+    end
+  end
+  first = low
+end
+return redis.call('ZREVRANGE', recent, first, first + limit - 1, 'WITHSCORES')

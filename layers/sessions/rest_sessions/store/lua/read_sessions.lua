@@ -1,0 +1,24 @@
+-- Reads sessions of one partition without using them, as many as fit.
+-- include: session.lua
+--
+-- KEYS[1..*]  the sessions
+-- ARGV[1]     now, seconds
+-- ARGV[2]     the bytes after which to stop; each text counts for its length and for the cost of making it
+-- Returns     for each session that was read, in the order of KEYS, its fields and values, or {} when it is not alive;
+--             at least one session is read
+local now, most_bytes = tonumber(ARGV[1]), tonumber(ARGV[2])
+-- Even the shortest text is made twice: in this script and in the reply.
+local BYTES_OF_A_TEXT = 32
+
+local sessions, bytes = {}, 0
+for i, key in ipairs(KEYS) do
+  local session, fields = read_session(key)
+  sessions[i] = is_alive(session, now) and fields or {}
+  for _, text in ipairs(sessions[i]) do
+    bytes = bytes + #text + BYTES_OF_A_TEXT
+  end
+  if bytes > most_bytes then
+    break
+  end
+end
+return sessions

@@ -1,0 +1,24 @@
+-- Reads a session and decides whether it is alive.
+-- A call of Redis takes longer than the rest of most scripts, and converting a number takes longer than passing its
+-- text on. So scripts make few calls and keep texts as they are.
+
+-- The hash as a table, or nil when there is none; and the list of fields and values that it was made from.
+local function read_session(key)
+  local fields = redis.call('HGETALL', key)
+  local session = {}
+  for i = 1, #fields, 2 do
+    session[fields[i]] = fields[i + 1]
+  end
+  return session.id and session, fields
+end
+
+-- The part of the table that `is_alive` needs, which is small even when the session has much data; or nil.
+local function read_times(key)
+  local f = redis.call('HMGET', key, 'id', 'ttl', 'used', 'ends')
+  return f[1] and { id = f[1], ttl = f[2], used = f[3], ends = f[4] }
+end
+
+-- Whether there is a session and its deadline has not passed.
+local function is_alive(session, now)
+  return session and now <= (tonumber(session.ends) or session.used + session.ttl)
+end

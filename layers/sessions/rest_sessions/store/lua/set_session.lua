@@ -1,0 +1,65 @@
+-- Writes all the given data of a session, or none, and counts the write.
+-- include: record.lua
+-- include: session.lua
+-- include: index.lua
+--
+-- KEYS[1..4]  ids, users, recent, expiry
+-- KEYS[5]     the session
+-- ARGV[1]     handle
+-- ARGV[2]     now, seconds
+-- ARGV[3]     the most data fields that a session may have
+-- ARGV[4]     the most bytes that its data fields and values may have
+-- ARGV[5]     n, the number of following arguments that are fields to write and their values
+-- ARGV[6..*]  n/2 pairs of field and value to write, then the fields to remove
+-- Returns     {OK, fields and values of the hash after this write, but `used` before it}, or {MISSING}, or
+--             {TOO_LARGE, number of data fields, their bytes} when the data would be over a limit: nothing is changed
+local key, handle, now = KEYS[5], ARGV[1], tonumber(ARGV[2])
+local most_fields, most_bytes, n = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local FIRST = 6
+
+local session, before = read_session(key)
+if not is_alive(session, now) then
+  return { 'MISSING' }
+end
+
+local written, removed = {}, {}
+for i = FIRST, FIRST + n - 1, 2 do
+  written[ARGV[i]] = ARGV[i + 1]
+end
+for i = FIRST + n, #ARGV do
+  removed[ARGV[i]] = true
+end
+
+local after, data_fields, bytes = {}, 0, 0
+local place_of_w
+local function add(field, value)
+  after[#after + 1] = field
+  after[#after + 1] = value
+  if is_datum(field) then
+    data_fields = data_fields + 1
+    bytes = bytes + #field + #value
+  elseif field == 'w' then
+    place_of_w = #after
+  end
+end
+for i = 1, #before, 2 do
+  local field = before[i]
+  if not removed[field] then
+    add(field, written[field] or before[i + 1])
+    written[field] = nil
+  end
+end
+for i = FIRST, FIRST + n - 1, 2 do
+  if written[ARGV[i]] then
+    add(ARGV[i], ARGV[i + 1])
+  end
+end
+if data_fields > most_fields or bytes > most_bytes then
+  return { 'TOO_LARGE', data_fields, bytes }
+end
+
+for i = FIRST + n, #ARGV do
+  redis.call('HDEL', key, ARGV[i])
+end
+after[place_of_w] = use_session(index_of(KEYS), key, handle, session, 'w', now, unpack(ARGV, FIRST, FIRST + n - 1))
+return { 'OK', after }

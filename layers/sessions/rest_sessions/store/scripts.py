@@ -1,0 +1,54 @@
+"""The Lua scripts, one file for each atomic operation.
+
+A script runs with nothing between its reads and its writes, and takes one round trip. It opens with its purpose, its
+KEYS, its ARGV and what it returns. A script on one session returns a status and the state after it.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from rest_sessions.connection.commands import Argument, Script, ScriptCall
+from rest_sessions.errors import StoreUnavailable
+
+OK = b"OK"
+MISSING = b"MISSING"
+TOO_LARGE = b"TOO_LARGE"
+STATUSES = (OK, MISSING, TOO_LARGE)
+
+_FOLDER = Path(__file__).with_name("lua")
+_INCLUDE = "-- include: "
+
+
+@cache
+def load_script(name: str) -> Script:
+    """The script in `lua/NAME.lua`, after all files that it includes, each of them once."""
+    text = "".join(_text(file) for file in _with_includes(f"{name}.lua"))
+    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+def _with_includes(file: str) -> list[str]:
+    included = [line.removeprefix(_INCLUDE) for line in _text(file).splitlines() if line.startswith(_INCLUDE)]
+    return list(dict.fromkeys([*(name for inner in included for name in _with_includes(inner)), file]))
+
+
+def _text(file: str) -> str:
+    return (_FOLDER / file).read_text(encoding="utf-8")
+
+
+def call(name: str, keys: Sequence[str], *args: Argument) -> ScriptCall:
+    """A call of the script `name`."""
+    return ScriptCall(load_script(name), keys, args)
+
+
+def status_of(reply: Any) -> tuple[bytes, list[Any]]:
+    """The status in the reply of a script on one session, and the state that follows it.
+
+    Raises StoreUnavailable when no script can have sent this reply.
+    """
+    match reply:
+        case [bytes(status), *state] if status in STATUSES:
+            return status, state
+    raise StoreUnavailable("The reply is not that of a script")

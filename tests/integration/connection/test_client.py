@@ -1,0 +1,223 @@
+"""The connection: what it survives, and what it says when it cannot."""
+
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from dev.embedded_store import LOOPBACK, free_port, server_process
+from rest_sessions.connection.client import Client
+from rest_sessions.deadline import deadline
+from rest_sessions.errors import StoreUnavailable
+from rest_sessions.settings import Settings
+from rest_sessions.store.sessions import SessionStore
+from tests.load import SECONDS, wait_until
+from tests.proxy import proxy_to
+from tests.servers import Server, binary_of
+
+APP = "webapp"
+IP = "192.0.2.7"
+
+
+def store_at(port: int, namespace: str, password: str = "") -> SessionStore:
+    return SessionStore(Client(Settings(f"redis://{password}{LOOPBACK}:{port}", False, namespace, False)), namespace)
+
+
+def test_a_connection_that_died_is_replaced(real_server: Server, namespace) -> None:
+    if real_server.is_cluster:
+        pytest.skip("a cluster's client goes past the proxy, to the addresses that the cluster tells")
+    with proxy_to(urlsplit(real_server.url).port or 6379) as proxy:
+        store = store_at(proxy.port, namespace)
+        token = store.create_session(APP, "peter", IP)
+        for reads in range(1, 4):
+            proxy.cut()
+            assert store.get_session(APP, token).r == reads
+        proxy.cut()
+        assert store.count_active_users(APP, 60) == 1
+
+
+def test_a_flushed_script_cache_heals_itself(server: Server, store: SessionStore) -> None:
+    token = store.create_session(APP, "peter", IP)
+    with server.connect() as client:
+        for reads in range(1, 4):
+            client.script_flush()
+            assert store.get_session(APP, token).r == reads
+            client.script_flush()
+            store.create_session(APP, "paul", IP)
+            client.script_flush()
+            assert len(store.list_sessions_of_app(APP, 60).sessions) == reads + 1
+
+
+def test_refused(namespace) -> None:
+    with pytest.raises(StoreUnavailable) as raised:
+        store_at(free_port(), namespace).ping()
+    assert "Connection refused" in raised.value.reason
+
+
+def test_accepted_and_silent(namespace) -> None:
+    with socket.create_server((LOOPBACK, 0)) as silent, pytest.raises(StoreUnavailable):
+        store_at(silent.getsockname()[1], namespace).ping()
+
+
+def test_a_cluster_that_is_not_there(namespace) -> None:
+    store = SessionStore(Client(Settings(f"redis://{LOOPBACK}:{free_port()}", True, namespace, False)), namespace)
+    with pytest.raises(StoreUnavailable):
+        store.create_session(APP, "peter", IP)
+
+
+def test_redis_goes_away_and_comes_back(namespace) -> None:
+    binary = binary_of("redis-server")
+    with server_process(binary) as url:
+        port = urlsplit(url).port
+        store = store_at(port, namespace)
+        token = store.create_session(APP, "peter", IP)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            store.get_session(APP, token)
+    with server_process(binary, port=port):
+        assert store.get_session(APP, token) is None
+        assert store.get_session(APP, store.create_session(APP, "peter", IP))
+
+
+def test_connections_may_fail_without_end(namespace) -> None:
+    with server_process(binary_of("redis-server")) as url:
+        store = store_at(urlsplit(url).port, namespace)
+    for _ in range(200):
+        with pytest.raises(StoreUnavailable):
+            store.ping()
+    with server_process(binary_of("redis-server"), port=urlsplit(url).port):
+        assert store.ping() == "PONG"
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--maxmemory", "1", "--maxmemory-policy", "noeviction"], "OutOfMemoryError"),
+        (["--min-replicas-to-write", "1"], "ResponseError: NOREPLICAS"),
+        (["--replicaof", f"{LOOPBACK} 1"], "ReadOnlyError"),
+        # From who has not signed in, Redis takes no command of so many parts, and closes the connection.
+        (["--requirepass", "secret"], "ConnectionError: Connection closed by server."),
+    ],
+    ids=["OOM", "NOREPLICAS", "READONLY", "NOAUTH"],
+)
+def test_a_server_that_cannot_serve_now(namespace, options, reason) -> None:
+    with server_process(binary_of("redis-server"), *options) as url:
+        with pytest.raises(StoreUnavailable) as raised:
+            store_at(urlsplit(url).port, namespace).create_session(APP, "peter", IP)
+        assert raised.value.reason == reason
+
+
+def test_user_password_and_database_come_from_the_url(namespace, real_server) -> None:
+    if real_server.is_cluster:
+        pytest.skip("a cluster has one database")
+    with real_server.connect() as admin:
+        admin.acl_setuser("writer", enabled=True, passwords=["+s3cr:t/"], categories=["+@all"], keys=["*"])
+        address = urlsplit(real_server.url)
+        url = f"redis://writer:s3cr%3At%2F@{address.hostname}:{address.port}/3"
+        store = SessionStore(Client(Settings(url, False, namespace, False)), namespace)
+        store.create_session(APP, "peter", IP)
+        assert real_server.keys(namespace) == set()
+        admin.acl_deluser("writer")
+        with type(admin).from_url(f"{real_server.url}/3") as other:
+            assert other.unlink(*other.keys(f"{namespace}:*")) == 6
+
+
+def test_a_reply_of_redis_6_2_that_holds_the_reason_at_its_end(namespace) -> None:
+    """Later ones, and Valkey, begin with it."""
+    reply = (
+        b"-ERR Error running script (call to f_0123456789abcdef): @user_script:41: @user_script: 41: "
+        b"-OOM command not allowed when used memory > 'maxmemory'. \r\n"
+    )
+    with socket.create_server((LOOPBACK, 0)) as listener, ThreadPoolExecutor() as pool:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1 << 16)
+                connection.sendall(reply + b":0\r\n")
+
+        answered = pool.submit(answer)
+        with pytest.raises(StoreUnavailable) as raised:
+            store_at(listener.getsockname()[1], namespace).get_session(APP, "a" * 64)
+        answered.result()
+    assert raised.value.reason == "ResponseError: OOM"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for loopback, signed by itself, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, LOOPBACK)])
+    now = datetime.now(tz=UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(LOOPBACK))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    files = folder / "certificate.pem", folder / "key.pem"
+    files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    files[1].write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return files
+
+
+class TestTls:
+    @pytest.fixture
+    def options(self, certificate) -> list[str]:
+        files = ["--tls-cert-file", str(certificate[0]), "--tls-key-file", str(certificate[1])]
+        return [*files, "--tls-auth-clients", "no", "--tls-port", str(free_port())]
+
+    def store(self, options: list[str], namespace: str, query: str = "", *, cluster: bool = False) -> SessionStore:
+        url = f"rediss://{LOOPBACK}:{options[-1]}{query}"
+        return SessionStore(Client(Settings(url, cluster, namespace, False)), namespace)
+
+    def test_serves_a_server_whose_certificate_is_trusted(self, options, certificate, namespace) -> None:
+        with server_process(binary_of("redis-server"), *options):
+            store = self.store(options, namespace, f"?ssl_ca_certs={certificate[0]}")
+            token = store.create_session(APP, "peter", IP)
+            assert store.get_session(APP, token).id == "peter"
+
+    def test_serves_a_cluster(self, options, certificate, namespace) -> None:
+        of_cluster = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
+        of_cluster += ["--tls-cluster", "yes", "--tls-ca-cert-file", str(certificate[0]), *options]
+        with server_process(binary_of("redis-server"), *of_cluster) as url, redis.Redis.from_url(url) as node:
+            node.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            wait_until(lambda: node.cluster("INFO")["cluster_state"] == "ok")
+            store = self.store(options, namespace, f"?ssl_ca_certs={certificate[0]}", cluster=True)
+            token = store.create_session(APP, "peter", IP)
+            assert store.get_session(APP, token).id == "peter"
+            assert store.count_active_users(APP, 60) == 1
+            # As after a fault: the map of the cluster is read again.
+            store._client._server.reset()
+            assert store.get_session(APP, token).r == 2
+
+    def test_refuses_one_that_is_not(self, options, namespace) -> None:
+        with server_process(binary_of("redis-server"), *options), pytest.raises(StoreUnavailable) as raised:
+            self.store(options, namespace).ping()
+        assert "CERTIFICATE_VERIFY_FAILED" in raised.value.reason
+
+    def test_waits_no_longer_for_one_that_is_silent(self, namespace) -> None:
+        with socket.create_server((LOOPBACK, 0)) as silent:
+            store = self.store([str(silent.getsockname()[1])], namespace)
+            begin = time.monotonic()
+            with pytest.raises(StoreUnavailable):
+                store.ping()
+            assert time.monotonic() - begin < SECONDS
+            # Not even for a handshake, when a request has no time left.
+            with deadline(0), pytest.raises(StoreUnavailable):
+                store.ping()
+            assert time.monotonic() - begin < SECONDS

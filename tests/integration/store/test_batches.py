@@ -1,0 +1,96 @@
+"""What ends many sessions at once."""
+
+import pytest
+
+from rest_sessions.store.sessions import SessionStore
+
+APP = "webapp"
+IP = "192.0.2.7"
+
+
+def ids(page) -> list[str]:
+    return [session.id for session in page.sessions]
+
+
+class TestKillAll:
+    @pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 250])
+    def test_kill_all_of_a_user(self, store: SessionStore, count: int) -> None:
+        tokens = [store.create_session(APP, "peter", IP) for _ in range(count)]
+        bystanders = [store.create_session(APP, id, IP) for id in ("pete", "peter ", "peter2", "peter:1")]
+        assert store.kill_sessions_of_id(APP, "peter") == count
+        assert store.kill_sessions_of_id(APP, "peter") == 0
+        assert all(store.get_session(APP, token) is None for token in tokens)
+        assert all(store.get_session(APP, token) for token in bystanders)
+        assert store.list_sessions_of_id(APP, "peter").sessions == []
+        assert store.count_active_users(APP, 60) == len(bystanders)
+
+    def test_kill_all_of_an_app(self, store: SessionStore, keys, namespace) -> None:
+        for i in range(250):
+            store.create_session(APP, f"user{i % 40}", IP)
+        other = store.create_session("other", "peter", IP)
+        assert store.kill_sessions_of_app(APP) == 250
+        assert store.kill_sessions_of_app(APP) == 0
+        assert store.get_session("other", other)
+        assert not [key for key in keys() if APP in key]
+
+
+class TestSweep:
+    def test_removes_the_expired_of_all_apps_and_their_last_traces(self, store, clock, keys) -> None:
+        for app in ("one-app", "two-app"):
+            for i in range(130):
+                store.create_session(app, f"user{i}", IP, ttl=10)
+        clock.now += 10
+        assert store.sweep_expired() == 0
+        clock.now += 1
+        assert store.sweep_expired() == 260
+        assert keys() == set()
+        assert store.sweep_expired() == 0
+
+    def test_leaves_the_living(self, store, clock) -> None:
+        short = store.create_session(APP, "peter", IP, ttl=10)
+        living = store.create_session(APP, "peter", IP, ttl=11)
+        fixed = store.create_session(APP, "paul", IP, ttl=10, no_resave=True)
+        clock.now += 5
+        store.get_session(APP, fixed)
+        clock.now += 6
+        assert store.sweep_expired() == 2
+        assert store.get_session(APP, short) is None
+        assert store.get_session(APP, living)
+        assert ids(store.list_sessions_of_app(APP, 60)) == ["peter"]
+        assert store.count_active_users(APP, 60) == 1
+        assert store.sweep_expired() == 0
+
+    def test_goes_on_only_while_it_may(self, store, clock) -> None:
+        store.create_session(APP, "peter", IP, ttl=10)
+        clock.now += 11
+        assert store.sweep_expired(lambda: False) == 0
+        assert store.sweep_expired() == 1
+
+    def test_clears_the_index_of_what_redis_dropped_by_itself(self, store, server, clock, keys) -> None:
+        store.create_session(APP, "peter", IP, ttl=10)
+        with server.connect() as client:
+            client.delete(next(key for key in keys() if ":s:" in key))
+        clock.now += 11
+        assert store.sweep_expired() == 1
+        assert keys() == set()
+
+    def test_create_clears_none_that_lives_on_by_its_use(self, store, clock) -> None:
+        token = store.create_session(APP, "peter", IP, ttl=100)
+        for _ in range(2):
+            clock.now += 90
+            store.get_session(APP, token)
+        store.create_session(APP, "peter", IP)
+        assert len(store.list_sessions_of_id(APP, "peter").sessions) == 2
+        assert store.kill_sessions_of_app(APP) == 2
+
+    def test_create_clears_what_expired_long_ago_in_its_partition(self, store, clock, server, keys) -> None:
+        for i in range(3):
+            store.create_session(APP, "peter", f"192.0.2.{i}", ttl=10)
+        with server.connect() as client:
+            for key in [key for key in keys() if ":s:" in key]:
+                client.delete(key)
+        clock.now += 10 + 61
+        for left in (1 + 1, 0 + 2):
+            store.create_session(APP, "peter", IP)
+            with server.connect() as client:
+                assert client.zcard(next(key for key in keys() if key.endswith(":expiry"))) == left

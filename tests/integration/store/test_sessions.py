@@ -1,0 +1,215 @@
+"""What each operation of the store does, by a clock that is set, on every server there is."""
+
+import pytest
+
+from rest_sessions.store.sessions import SessionStore
+from rest_sessions.store.tokens import handle_of, partition_of_token
+from tests.conftest import Clock
+
+APP = "webapp"
+IP = "192.0.2.7"
+FOREIGN_TOKEN = "KrxwdpUjoTQcYmMISjQE2C4drmXMhn5w2gX0388UySdPYoEJkPa74nhZhg3iaj7w"
+
+
+def ids(page) -> list[str]:
+    return [session.id for session in page.sessions]
+
+
+def test_ping(store: SessionStore) -> None:
+    assert store.ping() == "PONG"
+
+
+class TestCounters:
+    def test_get_answers_with_the_reads_before_it(self, store: SessionStore) -> None:
+        token = store.create_session(APP, "peter", IP)
+        assert [store.get_session(APP, token).r for _ in range(3)] == [1, 2, 3]
+
+    def test_set_answers_with_the_writes_after_it_and_leaves_reads_alone(self, store: SessionStore) -> None:
+        token = store.create_session(APP, "peter", IP)
+        written = [store.set_session(APP, token, {"a": "1"}) for _ in range(3)]
+        assert [(session.r, session.w) for session in written] == [(1, 2), (1, 3), (1, 4)]
+        assert store.get_session(APP, token).w == 4
+
+    def test_listing_counts_nothing(self, store: SessionStore) -> None:
+        token = store.create_session(APP, "peter", IP)
+        store.list_sessions_of_id(APP, "peter")
+        store.list_sessions_of_app(APP, 60)
+        assert store.get_session(APP, token).r == 1
+
+
+class TestTime:
+    def test_idle_is_measured_before_the_call(self, store: SessionStore, clock: Clock) -> None:
+        token = store.create_session(APP, "peter", IP)
+        clock.now += 5
+        assert store.get_session(APP, token).idle == 5
+        clock.now += 7
+        assert store.set_session(APP, token, {"a": "1"}).idle == 7
+        assert store.get_session(APP, token).idle == 0
+
+    def test_seconds_are_whole(self, store: SessionStore, clock: Clock) -> None:
+        clock.now += 0.9
+        token = store.create_session(APP, "peter", IP)
+        clock.now += 0.2
+        assert store.get_session(APP, token).idle == 1
+
+    def test_a_session_is_alive_while_idle_is_at_most_ttl(self, store: SessionStore, clock: Clock) -> None:
+        token = store.create_session(APP, "peter", IP, ttl=10)
+        clock.now += 10
+        assert store.get_session(APP, token).idle == 10
+        clock.now += 11
+        assert store.get_session(APP, token) is None
+        assert store.set_session(APP, token, {"a": "1"}) is None
+        assert store.kill_session(APP, token) == 0
+
+    @pytest.mark.parametrize("use", ["get", "set"])
+    def test_every_use_starts_the_time_anew(self, store: SessionStore, clock: Clock, use: str) -> None:
+        token = store.create_session(APP, "peter", IP, ttl=10)
+        for _ in range(5):
+            clock.now += 10
+            session = store.get_session(APP, token) if use == "get" else store.set_session(APP, token, {"a": "1"})
+            assert session.idle == 10
+
+    def test_listing_is_no_use(self, store: SessionStore, clock: Clock) -> None:
+        token = store.create_session(APP, "peter", IP, ttl=10)
+        clock.now += 6
+        assert [session.idle for session in store.list_sessions_of_id(APP, "peter").sessions] == [6]
+        assert [session.idle for session in store.list_sessions_of_app(APP, 60).sessions] == [6]
+        clock.now += 5
+        assert store.get_session(APP, token) is None
+
+    def test_no_resave_ends_at_a_fixed_time_and_tells_what_is_left(self, store: SessionStore, clock: Clock) -> None:
+        token = store.create_session(APP, "peter", IP, ttl=100, no_resave=True)
+        for _ in range(10):
+            clock.now += 10
+            session = store.get_session(APP, token)
+            assert session.no_resave
+            assert store.set_session(APP, token, {"a": "1"}).ttl == session.ttl
+        assert (session.ttl, session.idle) == (0, 10)
+        clock.now += 1
+        assert store.get_session(APP, token) is None
+
+    def test_a_clock_that_is_behind_makes_nothing_older(self, store: SessionStore, clock: Clock) -> None:
+        token = store.create_session(APP, "peter", IP, ttl=10)
+        clock.now -= 3
+        assert store.get_session(APP, token).idle == 0
+        clock.now += 13
+        assert store.get_session(APP, token).idle == 10
+
+    def test_a_clock_that_is_behind_makes_no_user_less_active(self, store: SessionStore, clock: Clock) -> None:
+        other = store.create_session(APP, "peter", IP)
+        clock.now += 100
+        store.create_session(APP, "peter", IP)
+        clock.now -= 60
+        store.get_session(APP, other)
+        clock.now += 60
+        assert store.count_active_users(APP, 10) == 1
+
+    def test_redis_drops_a_session_by_itself_only_after_its_deadline(self, store, server, namespace, clock) -> None:
+        token = store.create_session(APP, "peter", IP, ttl=10)
+        fixed = store.create_session(APP, "peter", IP, ttl=10, no_resave=True)
+        clock.now += 5
+        store.get_session(APP, token)
+        with server.connect() as client:
+            for used in (token, fixed):
+                key = f"{namespace}:{{{APP}:{partition_of_token(used):x}}}:s:{handle_of(used)}"
+                assert 10 < client.ttl(key) <= 10 + 60
+
+
+class TestData:
+    def test_set_merges_at_the_top_level(self, store: SessionStore) -> None:
+        token = store.create_session(APP, "peter", IP, data={"name": '"Peter"', "age": "46", "none": None})
+        assert store.get_session(APP, token).data == {"name": '"Peter"', "age": "46"}
+        session = store.set_session(APP, token, {"name": '"Bruce"', "age": None, "job": '"x"', "never": None})
+        assert session.data == {"name": '"Bruce"', "job": '"x"'}
+        assert store.get_session(APP, token).data == session.data
+
+    def test_removing_the_last_key_leaves_no_data(self, store: SessionStore) -> None:
+        token = store.create_session(APP, "peter", IP, data={"a": "1"})
+        assert store.set_session(APP, token, {"a": None}).data == {}
+        assert '"d"' not in store.get_session(APP, token).json
+
+    @pytest.mark.parametrize("key", ["id", "r", "ttl", "used", "ends", "__proto__", "d:a", "\0", " ", "딸기", "\ud800"])
+    def test_no_key_is_special(self, store: SessionStore, key: str) -> None:
+        token = store.create_session(APP, "peter", IP, data={key: '"x"'})
+        assert store.set_session(APP, token, {"other": "1"}).data == {key: '"x"', "other": "1"}
+        assert store.set_session(APP, token, {key: None}).data == {"other": "1"}
+        session = store.get_session(APP, token)
+        assert (session.id, session.r, session.w, session.ttl) == ("peter", 1, 3, 7200)
+
+    def test_a_text_comes_back_to_the_byte(self, store: SessionStore) -> None:
+        texts = {"big": "12345678901234567", "e": "1e300", "z": "-0.0", "s": '"\\u0000 딸기 🍓 \u2028"', "empty": '""'}
+        token = store.create_session(APP, "peter", IP, data=texts)
+        assert store.get_session(APP, token).data == texts
+
+
+class TestTokens:
+    def test_a_session_is_found_in_its_own_app_only(self, store: SessionStore) -> None:
+        token = store.create_session(APP, "peter", IP)
+        assert store.get_session("other", token) is None
+        assert store.kill_session("other", token) == 0
+        assert store.get_session(APP, token).r == 1
+
+    def test_a_token_from_elsewhere_is_a_missing_session(self, store: SessionStore) -> None:
+        assert store.get_session(APP, FOREIGN_TOKEN) is None
+        assert store.set_session(APP, FOREIGN_TOKEN, {"a": "1"}) is None
+        assert store.kill_session(APP, FOREIGN_TOKEN) == 0
+
+    def test_the_store_never_holds_a_token(self, store, server, namespace) -> None:
+        token = store.create_session(APP, "peter", IP, data={"a": "1"})
+        store.get_session(APP, token)
+        with server.connect() as client:
+            dump = b"".join(
+                key + (b"".join(client.hgetall(key)) if client.type(key) == b"hash" else b"")
+                for key in map(str.encode, server.keys(namespace))
+            )
+            for key in server.keys(namespace):
+                if client.type(key) == b"zset":
+                    dump += b"".join(client.zrange(key, 0, -1))
+        assert handle_of(token).encode() in dump
+        assert token.encode() not in dump
+
+
+class TestKill:
+    def test_kill_one(self, store: SessionStore) -> None:
+        token, other = (store.create_session(APP, "peter", IP) for _ in range(2))
+        assert [store.kill_session(APP, token) for _ in range(2)] == [1, 0]
+        assert store.get_session(APP, token) is None
+        assert store.get_session(APP, other)
+        assert store.count_active_users(APP, 60) == 1
+        assert store.kill_session(APP, other) == 1
+        assert store.count_active_users(APP, 60) == 0
+
+    def test_the_expired_are_not_counted_and_leave_nothing(self, store: SessionStore, clock: Clock, keys) -> None:
+        for kill in (
+            lambda token: store.kill_session(APP, token),
+            lambda _: store.kill_sessions_of_id(APP, "peter"),
+            lambda _: store.kill_sessions_of_app(APP),
+        ):
+            token = store.create_session(APP, "peter", IP, ttl=10)
+            clock.now += 11
+            assert kill(token) == 0
+            assert {key.rpartition(":")[2] for key in keys()} == {"apps"}
+
+
+class TestActivity:
+    def test_users_are_counted_once_and_by_their_last_use(self, store: SessionStore, clock: Clock) -> None:
+        tokens = [store.create_session(APP, id, IP, ttl=1000) for id in ("a", "a", "b", "c")]
+        clock.now += 60
+        assert store.count_active_users(APP, 60) == 3
+        assert store.count_active_users(APP, 59) == 0
+        store.get_session(APP, tokens[1])
+        store.set_session(APP, tokens[2], {"x": "1"})
+        assert store.count_active_users(APP, 59) == 2
+        assert store.count_active_users("other", 59) == 0
+
+    def test_a_dt_from_before_all_time(self, store: SessionStore) -> None:
+        store.create_session(APP, "a", IP)
+        assert store.count_active_users(APP, 10**15) == 1
+        assert len(store.list_sessions_of_app(APP, 10**15).sessions) == 1
+
+    def test_who_expired_unused_still_was_active(self, store: SessionStore, clock: Clock) -> None:
+        """redis-sessions counts so, and a user who was here a minute ago was here."""
+        token = store.create_session(APP, "a", IP, ttl=10)
+        clock.now += 11
+        assert store.get_session(APP, token) is None
+        assert store.count_active_users(APP, 60) == 1

@@ -1,0 +1,165 @@
+"""Tokens for ElastiCache's IAM users, held against botocore's own signature."""
+
+import json
+import threading
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from unittest import mock
+
+import pytest
+from botocore.auth import SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rest_sessions.connection.sigv4 import TOKEN_SECONDS, AwsCredentials, TokenSigner, connect_token
+from rest_sessions.errors import ConfigurationError
+
+NOW = datetime(2026, 1, 15, 9, 30, tzinfo=UTC).timestamp()
+KEYS = {
+    "AWS_REGION": "eu-central-1",
+    "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+    "AWS_SESSION_TOKEN": "token/with+signs==",
+}
+CACHE = "serverlesscache:sessions"
+
+
+def token_by_botocore(credentials, cache, user, region, now):
+    kind, _, name = cache.partition(":")
+    parameters = {"Action": "connect", "User": user}
+    if kind == "serverlesscache":
+        parameters["ResourceType"] = "ServerlessCache"
+    request = AWSRequest("GET", f"http://{name}/", params=parameters)
+    keys = Credentials(credentials.access_key_id, credentials.secret_access_key, credentials.session_token or None)
+    with mock.patch("botocore.auth.get_current_datetime", return_value=datetime.fromtimestamp(now, UTC)):
+        SigV4QueryAuth(keys, "elasticache", region, expires=TOKEN_SECONDS).add_auth(request)
+    return request.url.removeprefix("http://")
+
+
+def parts(token):
+    """Host, path and parameters, in any order: the signature is over them sorted."""
+    address, _, query = token.partition("?")
+    return address, sorted(query.split("&"))
+
+
+keys = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/+=", min_size=1)
+names = st.from_regex(r"[a-z][a-z0-9-]{0,39}", fullmatch=True)
+
+
+@given(
+    credentials=st.builds(AwsCredentials, keys, keys, st.just("") | keys),
+    kind=st.sampled_from(["serverlesscache", "replicationgroup"]),
+    cache=names,
+    user=names,
+    region=st.sampled_from(["us-east-1", "eu-central-1", "cn-north-1"]),
+    now=st.integers(0, 4_000_000_000),
+)
+def test_are_signed_as_botocore_signs(credentials, kind, cache, user, region, now):
+    name = f"{kind}:{cache}"
+    token = connect_token(credentials, cache=name, user=user, region=region, now=now)
+    assert parts(token) == parts(token_by_botocore(credentials, name, user, region, now))
+
+
+def test_are_of_lambdas_key_variables():
+    token = TokenSigner(CACHE, "app", KEYS, lambda: NOW).sign()
+    credentials = AwsCredentials(KEYS["AWS_ACCESS_KEY_ID"], KEYS["AWS_SECRET_ACCESS_KEY"], KEYS["AWS_SESSION_TOKEN"])
+    assert parts(token) == parts(token_by_botocore(credentials, CACHE, "app", KEYS["AWS_REGION"], NOW))
+    assert token.startswith("sessions/?")
+
+
+def test_are_new_each_time():
+    times = iter([NOW, NOW + 60])
+    signer = TokenSigner(CACHE, "app", KEYS, lambda: next(times))
+    assert "X-Amz-Date=20260115T093000Z" in signer.sign()
+    assert "X-Amz-Date=20260115T093100Z" in signer.sign()
+
+
+class Endpoint:
+    """The container's endpoint of credentials, which SnapStart has in place of variables."""
+
+    authorization = "an-authorization-token"
+
+    def __init__(self):
+        self.asked = 0
+        self.status = 200
+        endpoint = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                assert self.headers["Authorization"] == endpoint.authorization
+                endpoint.asked += 1
+                expires = datetime.fromtimestamp(NOW + 3600 * endpoint.asked, UTC)
+                body = {
+                    "AccessKeyId": f"AKID{endpoint.asked}",
+                    "SecretAccessKey": "secret",
+                    "Token": "session",
+                    "Expiration": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                }
+                self.send_response(endpoint.status)
+                self.end_headers()
+                self.wfile.write(json.dumps(body).encode())
+
+            def log_message(self, *args):
+                pass
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.environment = {
+            "AWS_REGION": "us-east-1",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{self.server.server_port}/v2/credentials",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN": self.authorization,
+        }
+
+
+@pytest.fixture
+def endpoint():
+    endpoint = Endpoint()
+    thread = threading.Thread(target=endpoint.server.serve_forever)
+    thread.start()
+    yield endpoint
+    endpoint.server.shutdown()
+    thread.join()
+    endpoint.server.server_close()
+
+
+def test_are_of_the_containers_credentials_and_renewed_in_time(endpoint):
+    now = [NOW]
+    signer = TokenSigner(CACHE, "app", endpoint.environment, lambda: now[0])
+    assert "X-Amz-Credential=AKID1%2F" in signer.sign()
+    now[0] = NOW + 3600 - 301
+    assert "X-Amz-Credential=AKID1%2F" in signer.sign()
+    now[0] = NOW + 3600 - 299
+    assert "X-Amz-Credential=AKID2%2F" in signer.sign()
+    assert endpoint.asked == 2
+
+
+def test_are_not_made_while_the_endpoint_fails(endpoint):
+    endpoint.status = 500
+    signer = TokenSigner(CACHE, "app", endpoint.environment, lambda: NOW)
+    with pytest.raises(OSError, match="answered 500"):
+        signer.sign()
+    endpoint.status = 200
+    assert signer.sign()
+
+
+def test_are_not_made_while_the_endpoint_is_away(endpoint):
+    environment = {**endpoint.environment, "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:1/v2/credentials"}
+    with pytest.raises(OSError, match="refused"):
+        TokenSigner(CACHE, "app", environment, lambda: NOW).sign()
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [({}, "There are no AWS credentials"), ({**KEYS, "AWS_REGION": ""}, "AWS_REGION must be set")],
+    ids=["no-credentials", "no-region"],
+)
+def test_need_credentials_and_a_region(environment, message):
+    with pytest.raises(ConfigurationError, match=message):
+        TokenSigner(CACHE, "app", environment, lambda: NOW).sign()
+
+
+def test_credentials_do_not_show_their_secrets():
+    shown = repr(AwsCredentials("AKID", "secret-key", "session-token"))
+    assert "secret-key" not in shown
+    assert "session-token" not in shown

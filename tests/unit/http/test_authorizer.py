@@ -1,0 +1,98 @@
+import json
+
+import pytest
+
+from rest_sessions.access.source import KeySource
+from rest_sessions.http.authorizer import authorize
+from tests.events import EVENTS
+
+EVENT = EVENTS["authorize"]
+KEY = EVENT["identitySource"][0].partition(" ")[2]
+REGISTRY = {"keys": [{"name": "web", "key": KEY, "apps": ["webapp", "shop"], "allow": ["get", "create"]}]}
+KEYS = KeySource(lambda: json.dumps(REGISTRY))
+
+
+def answer_to(*identity, keys=KEYS, **parts):
+    return authorize({**EVENT, "identitySource": list(identity), **parts}, keys)
+
+
+def test_says_who_bears_the_key_and_what_it_is_for():
+    assert authorize(EVENT, KEYS) == {
+        "isAuthorized": True,
+        "context": {"name": "web", "apps": "shop,webapp", "allow": "create,get"},
+    }
+
+
+def test_answers_the_same_for_every_route():
+    other = {
+        **EVENT,
+        "routeKey": "DELETE /{app}/killall",
+        "rawPath": "/other/killall",
+        "pathParameters": {"app": "other"},
+    }
+    assert authorize(other, KEYS) == authorize(EVENT, KEYS)
+
+
+@pytest.mark.parametrize("scheme", ["bearer", "BEARER"])
+def test_takes_the_scheme_in_any_case(scheme):
+    assert answer_to(f"{scheme} {KEY}")["isAuthorized"] is True
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        [],
+        [""],
+        ["Bearer"],
+        ["Bearer "],
+        [KEY],
+        [f"Basic {KEY}"],
+        [f"Bearer {KEY[:-1]}"],
+        [f"Bearer {KEY}x"],
+        [f"Bearer  {KEY}"],
+        [f" Bearer {KEY}"],
+        [f"Bearer {KEY},Bearer {KEY}"],
+    ],
+    ids=str,
+)
+def test_refuses_everything_else(identity):
+    assert answer_to(*identity) == {"isAuthorized": False}
+
+
+def test_refuses_where_the_event_has_no_identity():
+    assert authorize({}, KEYS) == {"isAuthorized": False}
+
+
+def test_refuses_all_while_the_registry_is_broken():
+    assert answer_to(f"Bearer {KEY}", keys=KeySource(lambda: "{")) == {"isAuthorized": False}
+
+
+def test_logs_a_refusal(caplog):
+    answer_to(f"Bearer {KEY}x")
+    [record] = caplog.records
+    line = {name: getattr(record, name) for name in ("key_name", "operation", "app", "outcome", "route", "request_id")}
+    assert line == {
+        "key_name": "",
+        "operation": "get",
+        "app": EVENT["pathParameters"]["app"],
+        "outcome": "unknownKey",
+        "route": "GET /{app}/get/{token}",
+        "request_id": EVENT["requestContext"]["requestId"],
+    }
+    told = str(vars(record))
+    assert KEY not in told
+    assert EVENT["pathParameters"]["token"] not in told
+    assert EVENT["rawPath"] not in told
+
+
+@pytest.mark.parametrize("route", ["$default", "GET /ping", ""])
+def test_logs_a_refusal_where_no_app_is_asked_for(caplog, route):
+    assert answer_to("Bearer x", routeKey=route, pathParameters=None) == {"isAuthorized": False}
+    [record] = caplog.records
+    assert (record.operation, record.app, record.outcome, record.route) == ("", "", "unknownKey", route)
+
+
+def test_logs_no_app_that_is_no_apps_name(caplog):
+    answer_to("Bearer x", pathParameters={"app": "a secret"})
+    [record] = caplog.records
+    assert record.app == ""

@@ -1,0 +1,197 @@
+"""The Lua scripts: that each header tells the truth, and that each name is where it belongs."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from rest_sessions.connection.commands import ScriptCall
+from rest_sessions.errors import StoreUnavailable
+from rest_sessions.model import Cursor
+from rest_sessions.store import scripts
+from rest_sessions.store.scripts import MISSING, OK, STATUSES, load_script, status_of
+from rest_sessions.store.sessions import SessionStore
+from tests.cases import CASES
+
+FOLDER = Path(scripts.__file__).with_name("lua")
+LUA = {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.lua"))}
+INCLUDES = {Path(file).stem for text in LUA.values() for file in re.findall("^-- include: (.+)$", text, re.MULTILINE)}
+SCRIPTS = sorted(set(LUA) - INCLUDES)
+
+# Plain commands are all that these need.
+WITHOUT_SCRIPT = {"ping", "count_active_users", "kill_sessions_of_id", "kill_sessions_of_app"}
+# Run by more than one operation, or by one among other scripts.
+PARTS_OF_OPERATIONS = {"read_sessions", "kill_sessions"}
+
+
+OPEN = float("inf")
+PLACE = re.compile(r"\b(KEYS|ARGV)\[(\d+)(?:\.\.(\d+|\*))?\]")
+
+
+def header(name):
+    """The comment that opens a script."""
+    lines = LUA[name].splitlines()
+    return lines[: next(i for i, line in enumerate(lines) if not line.startswith("--"))]
+
+
+def documented(name, table):
+    """The places of KEYS or ARGV that a script's header explains, OPEN for any number from some place on."""
+    places = set()
+    for line in header(name):
+        for kind, first, last in PLACE.findall(line):
+            if kind == table:
+                places |= {OPEN} if last == "*" else set()
+                places |= set(range(int(first), int(first if last in ("", "*") else last) + 1))
+    return places
+
+
+def used(name, table):
+    """The places that the code of a script names by number; OPEN when it computes one."""
+    # The index takes the first four keys.
+    code = code_of(name).replace("index_of(KEYS)", "KEYS[1] KEYS[2] KEYS[3] KEYS[4]")
+    places = {int(place) for place in re.findall(rf"\b{table}\[(\d+)\]", code)}
+    return places | ({OPEN} if re.search(rf"\b{table}\b(?!\[\d+\])", code) else set())
+
+
+def code_of(name):
+    """A file without its comments."""
+    return "\n".join(line.partition("--")[0] for line in LUA[name].splitlines())
+
+
+def included_by(name):
+    """The files that a file itself includes."""
+    return [Path(line.removeprefix("-- include: ")).stem for line in header(name) if line.startswith("-- include: ")]
+
+
+FUNCTION = re.compile(r"^local function (\w+)", re.MULTILINE)
+
+
+def test_names_are_those_of_the_operations():
+    operations = {*CASES, "sweep_expired"}
+    assert set(SCRIPTS) - PARTS_OF_OPERATIONS == operations - WITHOUT_SCRIPT
+
+
+class TestInclude:
+    @pytest.mark.parametrize("name", LUA)
+    def test_is_named_by_each_file_that_uses_its_functions(self, name):
+        for other in INCLUDES - {name}:
+            used = [
+                function for function in FUNCTION.findall(LUA[other]) if re.search(rf"\b{function}\(", code_of(name))
+            ]
+            assert bool(used) == (other in included_by(name)), used
+
+    @pytest.mark.parametrize("name", sorted(INCLUDES))
+    def test_takes_what_it_needs_as_parameters(self, name):
+        assert not re.search("KEYS|ARGV", code_of(name))
+
+    def test_comes_before_what_uses_it_and_once(self):
+        for name in SCRIPTS:
+            text = load_script(name).text
+            for file in INCLUDES:
+                assert text.count(LUA[file]) <= 1
+                for inner in included_by(file) if LUA[file] in text else ():
+                    assert text.index(LUA[inner]) < text.index(LUA[file])
+            assert all(LUA[file] in text for file in included_by(name))
+            assert text.endswith(LUA[name])
+
+
+class TestStatus:
+    def test_is_known_to_both_sides(self):
+        told = {status for name in SCRIPTS for status in re.findall(r"(?:return \{|and|or) '([A-Z_]+)'", code_of(name))}
+        assert {status.encode() for status in told} == set(STATUSES)
+
+    def test_comes_before_the_state(self):
+        assert status_of([OK, [b"id", b"u"]]) == (OK, [[b"id", b"u"]])
+        assert status_of([MISSING]) == (MISSING, [])
+
+    @pytest.mark.parametrize("reply", [None, b"OK", 1, [], [[]], [b"PONG"], [1, 2], True], ids=repr)
+    def test_is_missed_in_the_reply_of_anything_but_a_script(self, reply):
+        with pytest.raises(StoreUnavailable):
+            status_of(reply)
+
+
+class TestScript:
+    @pytest.mark.parametrize("name", LUA)
+    def test_opens_with_its_purpose(self, name):
+        assert re.fullmatch(r"-- [A-Z].*[.,:]", header(name)[0])
+
+    @pytest.mark.parametrize("table", ["KEYS", "ARGV"])
+    @pytest.mark.parametrize("name", SCRIPTS)
+    def test_header_explains_each_place_that_it_uses(self, name, table):
+        assert used(name, table) <= documented(name, table)
+
+    @pytest.mark.parametrize("table", ["KEYS", "ARGV"])
+    @pytest.mark.parametrize("name", SCRIPTS)
+    def test_header_explains_places_without_a_gap(self, name, table):
+        places = sorted(documented(name, table) - {OPEN})
+        assert places == list(range(1, len(places) + 1))
+
+    @pytest.mark.parametrize("name", SCRIPTS)
+    def test_header_says_what_it_returns(self, name):
+        assert [line for line in header(name) if re.match(r"-- Returns {2,}\S", line)]
+
+    def test_are_all_called_by_the_store(self, calls):
+        assert set(calls) == set(SCRIPTS)
+
+    @pytest.mark.parametrize("table", ["KEYS", "ARGV"])
+    @pytest.mark.parametrize("name", SCRIPTS)
+    def test_header_agrees_with_what_the_store_passes(self, calls, name, table):
+        explained = documented(name, table)
+        for call in calls[name]:
+            passed = len(call.keys if table == "KEYS" else call.args)
+            fixed = len(explained - {OPEN})
+            assert passed >= fixed - 1 if OPEN in explained else passed == fixed
+
+
+class Recorder:
+    """Stands where the client is, keeps the scripts' calls, and answers as if there were one session of all kinds."""
+
+    HANDLE = b"0123456789abcdef" * 2
+    FIELDS = (b"id", b"u", b"ip", b"i", b"r", b"1", b"w", b"1", b"ttl", b"10", b"used", b"9")
+
+    def __init__(self):
+        self.names = {load_script(name): name for name in SCRIPTS}
+        self.calls = {}
+        self.replies = {
+            "PING": True,
+            "SMEMBERS": [b"app"],
+            "ZCARD": 0,
+            "ZCOUNT": 0,
+            "ZRANGEBYLEX": [b"u\0" + self.HANDLE],
+            "ZRANGEBYSCORE": [self.HANDLE + b":u"],
+            "create_session": [OK],
+            "get_session": [OK, list(self.FIELDS)],
+            "set_session": [OK, list(self.FIELDS)],
+            "kill_session": [OK],
+            "list_sessions_of_id": [self.HANDLE, b"9"],
+            "list_sessions_of_app": [self.HANDLE, b"9"],
+            "read_sessions": [list(self.FIELDS)],
+        }
+
+    def run(self, *commands):
+        return [self.replies.get(self.name(command), 1) for command in commands]
+
+    def name(self, command):
+        if not isinstance(command, ScriptCall):
+            return command[0]
+        name = self.names[command.script]
+        self.calls.setdefault(name, []).append(command)
+        return name
+
+
+@pytest.fixture(scope="module")
+def calls():
+    """Each script's calls by the operations of the store."""
+    recorder = Recorder()
+    store = SessionStore(recorder, clock=lambda: 10)
+    token = store.create_session("app", "u", ip="i", no_resave=True)
+    for name, case in CASES.items():
+        case.run(name, store, token)
+    store.list_sessions_of_app("app", 10, after=Cursor(10, "f" * 32))
+    store.sweep_expired()
+    return recorder.calls
+
+
+def test_one_that_does_not_exist_cannot_be_loaded():
+    with pytest.raises(FileNotFoundError):
+        load_script("no_such_script")
