@@ -77,7 +77,7 @@ lint: $(READY) $(CHECKOV) ## check style, types and template
 	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml
 	$(BIN)/sam validate --lint
-	$(CHECKOV)/bin/checkov --file template.yaml --framework cloudformation --skip-download --compact --quiet
+	$(CHECKOV)/bin/checkov
 
 format: $(READY) ## format the code
 	$(BIN)/ruff check --fix
