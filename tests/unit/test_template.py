@@ -1,5 +1,6 @@
 """What a deployment gets: the template after AWS's transforms, for each way to deploy it."""
 
+import copy
 import json
 import re
 import tomllib
@@ -13,9 +14,12 @@ from samtranslator.translator.transform import transform
 from dev import containers, revision
 from rest_sessions.access.principal import Principal
 from rest_sessions.access.registry import KeyRegistry
+from rest_sessions.errors import StoreUnavailable
 
 ROOT = Path(__file__).parents[2]
 CODE = {"CodeUri": "functions", "ContentUri": "layers"}
+FUNCTIONS = {path.name.title().replace("_", "") for path in (ROOT / "functions").iterdir() if path.is_dir()}
+ROUTES = FUNCTIONS - {"Authorize", "SweepExpired"}
 AUTHORIZERS = {"token": "KeyAuthorizer", "iam": "AWS_IAM"}
 SECRET = {"Ref": "ApiKeys"}
 NO_VALUE = {"Ref": "AWS::NoValue"}
@@ -164,9 +168,9 @@ class TestRoute:
             route: operation["x-amazon-apigateway-integration"]["uri"] for route, operation in operations(resources)
         }
         called = {re.search(r"functions/\$\{(\w+)}/invocations", uri["Fn::Sub"])[1] for uri in uris.values()}
-        assert len(uris) == len(called) == 10
-        aliases = of_type(resources, "AWS::Lambda::Alias")
-        assert called == aliases.keys() - {"AuthorizeAliaslive", "SweepExpiredAliaslive"}
+        assert len(uris) == len(called)
+        assert called == {f"{name}Aliaslive" for name in ROUTES}
+        assert of_type(resources, "AWS::Lambda::Alias").keys() == {f"{name}Aliaslive" for name in FUNCTIONS}
 
     def test_may_call_its_function_by_its_alias_alone(self, resources):
         allowed = [
@@ -174,12 +178,11 @@ class TestRoute:
             for permission in of_type(resources, "AWS::Lambda::Permission").values()
             if permission["Principal"] == "apigateway.amazonaws.com"
         ]
-        aliases = of_type(resources, "AWS::Lambda::Alias")
-        assert sorted(allowed) == sorted(aliases.keys() - {"SweepExpiredAliaslive"})
+        assert sorted(allowed) == sorted(f"{name}Aliaslive" for name in FUNCTIONS - {"SweepExpired"})
 
     def test_has_its_authorizer_unless_it_is_ping(self, resources, parameters):
         security = {route: operation["security"] for route, operation in operations(resources)}
-        assert len(security) == 10
+        assert len(security) == len(ROUTES)
         assert security.pop("GET /ping") == [{"NONE": []}]
         authorizer = AUTHORIZERS[parameters.get("AuthMode", "token")]
         assert set(map(str, security.values())) == {str([{authorizer: []}])}
@@ -501,8 +504,9 @@ class TestStarts:
         assert "PublishedVersions" not in str(translate())
 
     def test_may_be_limited(self):
-        limits = [f.get("ReservedConcurrentExecutions") for f in functions(translate(ReservedConcurrency="4")).values()]
-        assert limits == ["4"] * 12
+        found = functions(translate(ReservedConcurrency="4"))
+        limits = {name: function.get("ReservedConcurrentExecutions") for name, function in found.items()}
+        assert limits == dict.fromkeys(FUNCTIONS, "4")
 
 
 class TestRules:
@@ -540,6 +544,55 @@ class TestRules:
         assert found == ({broken} if broken else set())
 
 
+def error_line(error_type, **fields):
+    """As Lambda's runtime for Python logs an error that ends a call or the start of an environment."""
+    return {"level": "ERROR", "errorMessage": "", "errorType": error_type, "requestId": "", "stackTrace": [], **fields}
+
+
+def report_line(**record):
+    """As Lambda reports the end of a call."""
+    return {"type": "platform.report", "record": {"requestId": "", "metrics": {"durationMs": 15000.0}, **record}}
+
+
+FAILED_CALLS = {
+    "exception": error_line("KeyError"),
+    "answer-that-is-no-json": error_line("Runtime.MarshalError"),
+    "import-error": error_line("Runtime.ImportModuleError"),
+    "timeout": report_line(status="timeout"),
+    "out-of-memory": report_line(status="error", errorType="Runtime.OutOfMemory"),
+    "exit": report_line(status="error", errorType="Runtime.ExitError"),
+    "failure-of-lambda": report_line(status="failure", errorType="Sandbox.Failure"),
+}
+OTHER_LINES = {
+    "success": report_line(status="success"),
+    "sweep-without-redis": error_line(StoreUnavailable.__name__),
+    "exception-that-a-library-logs": error_line("OSError", logger="redis", message="Connection lost"),
+    "error-that-was-answered": {"level": "ERROR", "message": "Internal error", "error": "KeyError", "service": "stack"},
+    "warning-of-the-runtime": {"level": "WARNING", "message": "Unhandled exception", "logger": "root"},
+    "metric": {"_aws": {"Timestamp": 1, "CloudWatchMetrics": []}, "service": "stack", "InternalError": 1},
+    "start": {"type": "platform.start", "record": {"requestId": ""}},
+}
+
+
+def matches(pattern, line):
+    """Whether a metric filter counts a log line: the part of CloudWatch's syntax that the template uses.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
+    """
+
+    def holds(condition):
+        selector, operator, operand = re.fullmatch(r"\$\.([\w.]+) (=|!=|NOT EXISTS) ?(.*)", condition).groups()
+        value = line
+        for name in selector.split("."):
+            value = value.get(name) if isinstance(value, dict) else None
+        if operator == "NOT EXISTS":
+            return value is None
+        return value is not None and (operand == "*" or value == json.loads(operand)) == (operator == "=")
+
+    alternatives = re.fullmatch(r"\{ \((.+)\) \}", pattern)[1].split(") || (")
+    return any(all(map(holds, alternative.split(" && "))) for alternative in alternatives)
+
+
 class TestAlarms:
     def test_go_to_the_topic_if_there_is_one(self):
         for parameters, topics in (({"AlarmTopicArn": TOPIC_ARN}, [TOPIC_ARN]), ({}, None)):
@@ -555,16 +608,49 @@ class TestAlarms:
         for name in of_type(translate(), "AWS::CloudWatch::Alarm"):
             assert f"`{name}`" in text, name
 
-    def test_watch_every_route(self, resources):
-        metrics = resources["FunctionErrorsAlarm"]["Properties"]["Metrics"]
-        watched = {
-            dimension["Value"]["Ref"]
-            for metric in metrics
-            for dimension in metric.get("MetricStat", {}).get("Metric", {}).get("Dimensions", [])
+    def test_of_functions_errors_count_them_in_the_stacks_own_metric(self, resources):
+        [transformation] = resources["FunctionErrors"]["Properties"]["MetricTransformations"]
+        assert transformation == {
+            "MetricNamespace": "RestSessions",
+            "MetricName": {"Fn::Sub": "FunctionErrors-${AWS::StackName}"},
+            "MetricValue": "1",
         }
-        # CloudWatch takes ten metrics in an expression, and no more.
-        assert watched == set(functions(resources)) - {"Authorize", "SweepExpired"}
-        assert len(metrics) == 11
+        alarm = resources["FunctionErrorsAlarm"]["Properties"]
+        assert alarm["Namespace"] == transformation["MetricNamespace"]
+        assert alarm["MetricName"] == transformation["MetricName"]
+        # A metric filter gives its metric no dimension.
+        assert not alarm.keys() & {"Dimensions", "Metrics"}
+        assert (alarm["Statistic"], alarm["Period"], alarm["EvaluationPeriods"]) == ("Sum", 60, 1)
+        assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
+        assert alarm["TreatMissingData"] == "notBreaching"
+
+    @pytest.mark.parametrize("routes_to_come", [0, 30])
+    def test_of_functions_errors_watch_every_function(self, routes_to_come):
+        template = read()
+        for number in range(routes_to_come):
+            route = template["Resources"][f"Route{number}"] = copy.deepcopy(template["Resources"]["Ping"])
+            route["Properties"]["Events"]["Route"]["Properties"]["Path"] = f"/route{number}"
+        resources = translate(template)
+        found = functions(resources)
+        assert found.keys() == FUNCTIONS | {f"Route{number}" for number in range(routes_to_come)}
+        log_group = resources["FunctionErrors"]["Properties"]["LogGroupName"]
+        for function in found.values():
+            # At this level and in this format Lambda reports a failed call, and only that.
+            assert function["LoggingConfig"] == {
+                "LogGroup": log_group,
+                "LogFormat": "JSON",
+                "ApplicationLogLevel": "INFO",
+                "SystemLogLevel": "WARN",
+            }
+        assert resources["FunctionErrorsAlarm"] == translate()["FunctionErrorsAlarm"]
+
+    @pytest.mark.parametrize("line", FAILED_CALLS.values(), ids=FAILED_CALLS)
+    def test_of_functions_errors_count_a_failed_call(self, resources, line):
+        assert matches(resources["FunctionErrors"]["Properties"]["FilterPattern"], line)
+
+    @pytest.mark.parametrize("line", OTHER_LINES.values(), ids=OTHER_LINES)
+    def test_of_functions_errors_count_nothing_else(self, resources, line):
+        assert not matches(resources["FunctionErrors"]["Properties"]["FilterPattern"], line)
 
 
 class TestDashboard:
