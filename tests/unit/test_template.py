@@ -653,17 +653,29 @@ class TestAlarms:
         assert not matches(resources["FunctionErrors"]["Properties"]["FilterPattern"], line)
 
 
+def dashboard(resources):
+    """The text of the dashboard, with the parts that the template puts in."""
+    body, parts = resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    for name, part in parts.items():
+        body = body.replace(f"${{{name}}}", part["Fn::Sub"] if isinstance(part, dict) else part)
+    return body
+
+
 class TestDashboard:
     def test_is_json_about_what_there_is(self, resources, parameters):
-        body, names = resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-        of_the_cache = names["OfTheCache"]
-        if "RedisEndpoint" in parameters:
-            assert of_the_cache == ""
-        else:
-            of_the_cache = of_the_cache["Fn::Sub"]
-        text = body.replace("${OfTheCache}", of_the_cache)
+        text = dashboard(resources)
         assert len(json.loads(text)["widgets"]) == (6 if "RedisEndpoint" in parameters else 8)
         assert set(re.findall(r"\$\{(\w+)}", text)) <= resources.keys()
+
+    def test_finds_the_routes_by_the_names_of_functions(self, resources):
+        [widget] = [w["properties"] for w in json.loads(dashboard(resources))["widgets"] if "route" in str(w)]
+        [[metric]] = widget["metrics"]
+        # AWS's names of functions, which none here sets, are STACK-FUNCTION-SUFFIX.
+        assert not any("FunctionName" in function for function in functions(resources).values())
+        assert metric["expression"] == (
+            'SEARCH(\'{AWS/Lambda,FunctionName} MetricName="Duration" FunctionName=${AWS::StackName}'
+            " NOT FunctionName=Authorize NOT FunctionName=SweepExpired', 'p99', 60)"
+        )
 
 
 def references(value):
@@ -751,3 +763,14 @@ def test_compose_names_what_make_local_starts():
         assert config[command]["parameters"]["docker_network"] == network
         endpoint = f"RedisEndpoint={containers.VALKEY_HOST}:6379"
         assert endpoint in config[command]["parameters"]["parameter_overrides"]
+
+
+def test_the_template_has_no_long_lines():
+    lines = (ROOT / "template.yaml").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if len(line) > 120] == []
+
+
+def test_a_route_is_one_block_of_the_template():
+    """A new route needs no line elsewhere: no alarm, no dashboard and no list names a route's function."""
+    words = re.findall(r"\w+", (ROOT / "template.yaml").read_text(encoding="utf-8"))
+    assert {name: words.count(name) for name in ROUTES} == dict.fromkeys(ROUTES, 1)
