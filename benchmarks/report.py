@@ -74,13 +74,13 @@ def redis_time(results: dict[str, Any]) -> str:
         rows.append([*row, f"{trips:.2f}", wanted, f"{median(theirs, 'round_trips'):.2f}"])
     head = [
         "operation",
-        "ours, µs",
+        "handler, µs",
         "redis-sessions, µs",
         "ratio",
         "target",
         "round trips",
         "target",
-        "redis-sessions'",
+        "redis-sessions' round trips",
     ]
     return table(head, rows)
 
@@ -103,7 +103,7 @@ def cold(results: dict[str, Any]) -> str:
                 }
                 row += [text, wanted[name]]
             rows.append(row)
-    return table(["function", "contender", "ms (least to most)", "times the layer's", "target"], rows)
+    return table(["function", "contender", "ms (lowest to highest)", "times the layer's", "target"], rows)
 
 
 def scale(results: dict[str, Any]) -> str:
@@ -129,7 +129,7 @@ def memory(results: dict[str, Any]) -> str:
         if theirs:
             row += [f"{theirs:.0f}", f"{ours / theirs:.2f}", verdict(ours / theirs, 0.9)]
         rows.append(row)
-    return table(["sessions", "bytes a session", "redis-sessions", "ratio", "target"], rows)
+    return table(["sessions", "bytes per session", "redis-sessions", "ratio", "target"], rows)
 
 
 def removal(results: dict[str, Any]) -> str:
@@ -165,7 +165,7 @@ def throughput(results: dict[str, Any]) -> str:
         ]
         for count in next(iter(results.values()))
     ]
-    return table(["clients", *[f"{name}: gets a second, p99 in ms" for name in results]], rows)
+    return table(["clients", *[f"{name}: gets per second, p99 in ms" for name in results]], rows)
 
 
 def write(results: dict[str, Any]) -> None:
@@ -179,41 +179,42 @@ def write(results: dict[str, Any]) -> None:
         "# How fast is it?",
         f"Written by `make bench` on {machine['date']}; the raw figures are in [performance.json](performance.json). "
         f"{machine['cores']} cores ({machine['cpu']}), Python {machine['python']}, {machine['redis']}, Node {machine['node']}, "
-        "all on one machine. Absolute times say little there: every claim is a ratio from one run, in which the contenders "
-        "take turns, with its least and greatest value by round.",
+        "all on one machine. Absolute times mean little there, so each claim about time is a ratio from one run. Where contenders take "
+        "turns, it is the median of the rounds, followed by the lowest and the highest in brackets.",
         "## Warm: one operation",
-        "The handler is the whole function, from API Gateway's event to its answer. redis-sessions 4.0.0 is its bare library call "
-        "in Node, without HTTP, parsing or keys. The floor is our commands over a bare socket with hiredis, and nothing else. "
-        "`soid` and `killsoid` meet 5 sessions, `soapp` lists 100.",
+        "The handler is the whole function, from API Gateway's event to its answer. redis-sessions 4.0.0 is a bare library call "
+        "in Node, without HTTP, parsing or keys. The floor sends the handler's commands over a bare socket with hiredis, and does "
+        "nothing else. `soid` and `killsoid` find 5 sessions, `soapp` lists 100.",
         "![p50 of each operation](performance-warm.svg)",
         warm(results["warm"]),
-        "Redis's own time, from `INFO commandstats`, and round trips, counted by Redis:",
+        "The time inside Redis, from `INFO commandstats`, and the round trips, as Redis counts them:",
         redis_time(results["warm"]),
         "## Cold: from a process's start to its first answer",
-        "In Lambda's container image, `python3.13` alone (without Lambda's runtime client, which all have), files in memory.",
+        "In Lambda's container image, with `python3.13` alone (without Lambda's runtime client, which every function has) and all "
+        "files in memory.",
         "![cold starts](performance-cold.svg)",
         cold(results["cold"]),
-        "What the packages' own modules cost to import (`-X importtime`), ms: "
+        "Import time of each package's own modules (`-X importtime`), in ms: "
         + ", ".join(f"{name} {us / 1000:.1f}" for name, us in results["cold"]["imports"].items())
         + ".",
         "## To a million sessions in one app",
         "![p50 by sessions](performance-scale.svg)",
         scale(results["scale"]),
-        "Memory, the same ids and data on both sides:",
+        "Memory, with the same ids and data on both sides:",
         memory(results["scale"]),
-        "Removing them all, while 4 readers call `get` in another app:",
+        "Removal of all sessions, while 4 readers call `get` in another app:",
         removal(results["scale"]),
-        "redis-sessions sweeps one session after the other, and got a tenth of them.",
+        "redis-sessions sweeps one session at a time, so it got only a tenth of the sessions.",
         "## Parallel clients",
-        "Clients, Redis and all masters share the machine's cores, so this shows where it is full, not what a cluster can.",
+        "Clients, Redis and all masters share the machine's cores. So this shows the limit of the machine, not that of a cluster.",
         "![gets a second](performance-throughput.svg)",
         throughput(results["throughput"]),
-        "The 16 partitions of an app lie on masters by hash. The busiest of three masters has "
+        "A hash assigns the 16 partitions of an app to masters. The busiest of three masters has "
         + ", ".join(
             f"{share:.3f} times its share with {int(apps):,} app{'s'[: int(apps) > 1]}"
             for apps, share in spread["masters"].items()
         )
-        + f"; the busiest partition of an app with 100,000 users {spread['partitions']:.3f} times its.",
+        + f". The busiest partition of an app with 100,000 users has {spread['partitions']:.3f} times its share.",
         TRIED.read_text(encoding="utf-8").strip(),
     ]
     (DOCS / "performance.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
