@@ -103,7 +103,7 @@ def cold(results: dict[str, Any]) -> str:
                 }
                 row += [text, wanted[name]]
             rows.append(row)
-    return table(["function", "contender", "ms (lowest to highest)", "times the layer's", "target"], rows)
+    return table(["function", "contender", "ms (lowest to highest)", "ratio to the layer", "target"], rows)
 
 
 def scale(results: dict[str, Any]) -> str:
@@ -148,7 +148,7 @@ def removal(results: dict[str, Any]) -> str:
         "sessions",
         "s",
         "readers' p99 before, µs",
-        "meanwhile",
+        "during, µs",
         "ratio",
         "target",
         "longest read, ms",
@@ -207,7 +207,7 @@ def write(results: dict[str, Any]) -> None:
         "redis-sessions sweeps one session at a time, so it got only a tenth of the sessions.",
         "## Parallel clients",
         "Clients, Redis and all masters share the machine's cores. So this shows the limit of the machine, not that of a cluster.",
-        "![gets a second](performance-throughput.svg)",
+        "![gets per second](performance-throughput.svg)",
         throughput(results["throughput"]),
         "A hash assigns the 16 partitions of an app to masters. The busiest of three masters has "
         + ", ".join(
