@@ -124,12 +124,15 @@ class Parameter(NamedTuple):
     place: Literal["path", "query", "body"]
     parse: Callable[[Any], Any]
 
-    def value(self, name: str, request: Request) -> Any:
-        """The parameter's value in `request`. Raises an ApiError with a status of 400 or more."""
-        if self.place == "body":
-            return self.parse(request)
-        texts = request.path if self.place == "path" else request.query
-        return self.parse(texts.get(name))
+    def reader(self, name: str) -> Callable[[Request], Any]:
+        """A function that returns the parameter's value in a request, or raises an ApiError."""
+        parse = self.parse
+        match self.place:
+            case "path":
+                return lambda request: parse(request.path.get(name))
+            case "query":
+                return lambda request: parse(request.query.get(name))
+        return parse
 
 
 PARAMETERS = {

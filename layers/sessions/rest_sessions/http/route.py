@@ -13,7 +13,7 @@ from rest_sessions.runtime import load_settings, open_store, report_unavailable
 from rest_sessions.telemetry import count, frames, logger
 
 from .audit import write_audit_log
-from .parameters import PARAMETERS
+from .parameters import PARAMETERS, parse_app
 from .request import Event, Request
 from .response import Response, Result, respond, respond_error
 
@@ -59,17 +59,13 @@ class Route:
         self.is_audited = is_audited
         self.seconds = seconds
         self._handler = handler
+        self._readers = {name: parameter.reader(name) for name, parameter in self.parameters.items()}
         self._settings = load_settings()
         self._store = open_store()
 
     def __call__(self, event: Event, context: Any) -> Response:
         """API Gateway's answer to `event`."""
         request = Request(event)
-        log_fields = {
-            "request_id": request.id,
-            "function_request_id": context.aws_request_id,
-            "route": request.route_key,
-        }
         principal = request.principal(self._settings.auth_mode)
         outcome = "done"
         try:
@@ -78,12 +74,12 @@ class Route:
             outcome = error.name
             response = respond_error(error)
             if isinstance(error, StoreUnavailable):
-                report_unavailable(error, **log_fields)
+                report_unavailable(error, **_log_fields(request, context))
         except Exception as error:  # noqa: BLE001 - any other error is a fault of this service, and still gets an answer
             outcome = InternalError.name
             response = respond_error(InternalError(request.id))
             details = {"error": type(error).__name__, "frames": frames(error.__traceback__)}
-            logger.error("Internal error", extra={**log_fields, **details})
+            logger.error("Internal error", extra={**_log_fields(request, context), **details})
             count("InternalError")
         if self.is_audited or outcome == Forbidden.name:
             write_audit_log(
@@ -91,14 +87,14 @@ class Route:
                 key_name=principal.name if principal else "",
                 operation=self.operation or "",
                 app=request.path.get("app", ""),
-                **log_fields,
+                **_log_fields(request, context),
             )
         return response
 
     def _serve(self, request: Request, principal: Principal | None) -> Response:
         if self.operation is not None and not _is_allowed(principal, self.operation, request):
             raise Forbidden
-        arguments = {name: parameter.value(name, request) for name, parameter in self.parameters.items()}
+        arguments = {name: read(request) for name, read in self._readers.items()}
         with deadline(self.seconds):
             result = self._handler(self._store, **arguments)
         if result is None:
@@ -112,7 +108,11 @@ class Route:
 
 
 def _is_allowed(principal: Principal | None, operation: Operation, request: Request) -> bool:
-    return principal is not None and principal.may(operation, PARAMETERS["app"].value("app", request))
+    return principal is not None and principal.may(operation, parse_app(request.path.get("app")))
+
+
+def _log_fields(request: Request, context: Any) -> dict[str, str]:
+    return {"request_id": request.id, "function_request_id": context.aws_request_id, "route": request.route_key}
 
 
 def _arguments(handler: Callable[..., Result]) -> tuple[str, ...]:

@@ -48,7 +48,6 @@ def status_of(reply: Any) -> tuple[bytes, list[Any]]:
 
     Raises StoreUnavailable when no script can have sent this reply.
     """
-    match reply:
-        case [bytes(status), *state] if status in STATUSES:
-            return status, state
+    if isinstance(reply, list) and reply and reply[0] in STATUSES:
+        return reply[0], reply[1:]
     raise StoreUnavailable("The reply is not that of a script")

@@ -17,7 +17,7 @@ local key, handle, now = KEYS[5], ARGV[1], tonumber(ARGV[2])
 local most_fields, most_bytes, n = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local FIRST = 6
 
-local session, before = read_session(key)
+local session, fields = read_session(key)
 if not is_alive(session, now) then
   return { 'MISSING' }
 end
@@ -30,28 +30,37 @@ for i = FIRST + n, #ARGV do
   removed[ARGV[i]] = true
 end
 
-local after, data_fields, bytes = {}, 0, 0
-local place_of_w
-local function add(field, value)
-  after[#after + 1] = field
-  after[#after + 1] = value
-  if is_datum(field) then
-    data_fields = data_fields + 1
-    bytes = bytes + #field + #value
-  elseif field == 'w' then
-    place_of_w = #after
+-- Turns `fields` into the state after this write, in the order that the hash will have.
+local last, place_of_w, data_fields, bytes = 0, 0, 0, 0
+for i = 1, #fields, 2 do
+  local field = fields[i]
+  if not removed[field] then
+    local value = written[field]
+    if value then
+      written[field] = nil
+    else
+      value = fields[i + 1]
+    end
+    fields[last + 1], fields[last + 2] = field, value
+    last = last + 2
+    if is_datum(field) then
+      data_fields = data_fields + 1
+      bytes = bytes + #field + #value
+    elseif field == 'w' then
+      place_of_w = last
+    end
   end
 end
-for i = 1, #before, 2 do
-  local field = before[i]
-  if not removed[field] then
-    add(field, written[field] or before[i + 1])
-    written[field] = nil
-  end
+for i = #fields, last + 1, -1 do
+  fields[i] = nil
 end
 for i = FIRST, FIRST + n - 1, 2 do
-  if written[ARGV[i]] then
-    add(ARGV[i], ARGV[i + 1])
+  local field, value = ARGV[i], ARGV[i + 1]
+  if written[field] then
+    fields[last + 1], fields[last + 2] = field, value
+    last = last + 2
+    data_fields = data_fields + 1
+    bytes = bytes + #field + #value
   end
 end
 if data_fields > most_fields or bytes > most_bytes then
@@ -61,5 +70,5 @@ end
 for i = FIRST + n, #ARGV do
   redis.call('HDEL', key, ARGV[i])
 end
-after[place_of_w] = use_session(index_of(KEYS), key, handle, session, 'w', now, unpack(ARGV, FIRST, FIRST + n - 1))
-return { 'OK', after }
+fields[place_of_w] = use_session(index_of(KEYS), key, handle, session, 'w', now, unpack(ARGV, FIRST, FIRST + n - 1))
+return { 'OK', fields }
