@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import hiredis
 
 from benchmarks.handler_worker import Contender, serve
-from rest_sessions import runtime
 from rest_sessions.connection.commands import Command, ScriptCall
+from rest_sessions.http import route
 from rest_sessions.store.sessions import SessionStore
 
 SIZE = 1 << 16
@@ -59,10 +59,8 @@ class Floor(Contender):
     def __init__(self) -> None:
         self._client = BareClient(os.environ["REDIS_URL"])
         store = SessionStore(self._client, os.environ["NAMESPACE"])  # type: ignore[arg-type]
-        runtime.open_store.cache_clear()
-        from rest_sessions import http  # noqa: PLC0415 - patched before the functions ask it for a store
-
-        http.open_store = lambda: store  # type: ignore[assignment]
+        # The handlers that `super` loads call this for their store.
+        route.open_store = lambda: store  # type: ignore[assignment]
         super().__init__()
 
     def time(self, operation: str, events: list[Any]) -> list[int]:
