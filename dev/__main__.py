@@ -1,4 +1,4 @@
-"""`make dev`: the API on loopback, over the store of REDIS_URL or an embedded one."""
+"""`make dev`: serves the API on 127.0.0.1, with the Redis at REDIS_URL or an embedded store."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ SWEEP_SECONDS = 300
 
 
 def chosen_port() -> int:
-    """PORT, when it is one and free; else the process ends."""
+    """The number in PORT, or 3000. Exits with a message when it is not a port number or the port is not free."""
     text = os.environ.get("PORT") or DEFAULT_PORT
     if not text.isdecimal() or not 1 <= int(text) <= MAX_PORT:
         sys.exit(f"PORT must be a number from 1 to {MAX_PORT}")
@@ -40,25 +40,28 @@ def chosen_port() -> int:
 
 @contextlib.contextmanager
 def chosen_store() -> Iterator[str]:
-    """What the store is; sets REDIS_URL when the environment does not."""
+    """A description of the store at REDIS_URL. Without REDIS_URL it starts an embedded store and sets the variable."""
     if url := os.environ.get("REDIS_URL"):
-        # Without the parts of a URL that may hold a password.
+        # Do not show the user, password and query: they may contain secrets.
         address = url.partition("?")[0].rpartition("@")[2].removeprefix("redis://")
         yield address + (", a cluster" if os.environ.get("REDIS_CLUSTER") == "1" else "")
         return
     with embedded_store() as (url, name):
         os.environ["REDIS_URL"] = url
         os.environ["REDIS_CLUSTER"] = "0"
-        yield f"{name}; it keeps nothing when this ends"
+        yield f"{name}; sessions are lost when it stops"
 
 
-def chosen_keys() -> str:
-    """What callers need, and the environment for it: nothing, or with AUTH=1 a key of API_KEYS or of our own."""
+def configure_keys() -> str:
+    """The curl option that sends a key, or "" if no key is needed. Sets AUTH_MODE and API_KEYS in the environment.
+
+    With AUTH=1 it uses the keys in API_KEYS, or generates one. Exits with a message when AUTH is wrong.
+    """
     auth = os.environ.get("AUTH", "")
     if auth not in ("", "0", "1"):
-        sys.exit("AUTH must be 1, for keys, or 0")
+        sys.exit("AUTH must be 1 (a key is required) or 0")
     if auth != "1":
-        # The authorizer initialises like every function, but is not asked.
+        # The authorizer is loaded like every function, so it needs a registry, but it is never called.
         os.environ |= {"AUTH_MODE": "none", "API_KEYS": '{"keys": []}'}
         return ""
     os.environ["AUTH_MODE"] = "token"
@@ -69,51 +72,52 @@ def chosen_keys() -> str:
     return f"-H 'Authorization: Bearer {entry['key']}' "
 
 
-def answers(port: int) -> bool:
-    """Whether something listens there."""
+def is_listening(port: int) -> bool:
+    """Whether something accepts connections on this local port."""
     with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1):
         return True
     return False
 
 
 def announce(port: int, store: str, header: str) -> None:
-    """Prints where the API is, once it is there."""
-    while not answers(port):
+    """Waits until the API listens on the port, then prints its address and how to use it."""
+    while not is_listening(port):
         time.sleep(0.05)
     address = f"http://{LOOPBACK}:{port}"
-    access = "for callers with a key" if header else "open to all on this machine"
+    access = "a key is required" if header else "open to everyone on this machine"
     print(
         f"REST Sessions listens on {address}, {access}\n"
         f"Store: {store}\n"
         f"Try:   curl {header}-X PUT '{address}/webapp/create/user123?ip=192.168.99.22'\n"
-        f"Docs:  {address}/api.html, of {address}/openapi.yaml\n"
-        "Ctrl-C ends it.",
+        f"Docs:  {address}/api.html, made from {address}/openapi.yaml\n"
+        "Ctrl-C stops it.",
         flush=True,
     )
 
 
 def sweep_regularly(gateway: Gateway) -> None:
-    """Stands in for the template's schedule."""
+    """Sweeps every SWEEP_SECONDS, in place of the schedule in the template."""
     while True:
         time.sleep(SWEEP_SECONDS)
-        # The function has logged it; the next run may find the store back.
+        # The function has logged the error; the next sweep retries.
         with contextlib.suppress(StoreUnavailable):
             gateway.local_lambda_runner.call("SweepExpired", {})
 
 
 def end(_signal: int, _frame: object) -> None:
-    """Ends the process by way of its clean-up, at any moment: a server that it started must not outlive it."""
+    """A signal handler that ends the process through its clean-up, so that no server it started is left running."""
     raise KeyboardInterrupt
 
 
 def main() -> None:
+    """Serves the API until Ctrl-C, SIGTERM or SIGHUP."""
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGHUP, end)
     os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")
     os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "rest-sessions")
     port = chosen_port()
     with contextlib.suppress(KeyboardInterrupt, ProcessSigTermException), chosen_store() as store:
-        header = chosen_keys()
+        header = configure_keys()
         stacks = read_template()
         try:
             gateway = Gateway(stacks, load_handlers(stacks), with_authorizer=bool(header))

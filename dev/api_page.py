@@ -1,4 +1,4 @@
-"""docs/openapi.yaml as a folder that a browser can read: the document itself, and a page made of it."""
+"""Renders docs/openapi.yaml as an HTML page."""
 
 import contextlib
 import html
@@ -23,7 +23,7 @@ td, th { text-align: left; vertical-align: top; padding: .25rem 1rem .25rem 0; b
 
 @contextlib.contextmanager
 def api_page() -> Iterator[Path]:
-    """A folder with `openapi.yaml` and `api.html`, for as long as this lasts."""
+    """A temporary folder with `openapi.yaml` and the page `api.html`, deleted when the context ends."""
     text = DOCUMENT.read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "openapi.yaml").write_text(text, encoding="utf-8")
@@ -84,7 +84,7 @@ def _value(value: Any) -> str:
 
 
 def resolved(document: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
-    """`part` of the document, or what it refers to."""
+    """`part` of the document, or the part that its `$ref` points to."""
     while "$ref" in part:
         found: Any = document
         for name in part["$ref"].removeprefix("#/").split("/"):
@@ -94,5 +94,5 @@ def resolved(document: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    """As text of a page; what the document has in backticks is code."""
+    """The value as HTML text. Backticks become code."""
     return re.sub("`([^`]*)`", r"<code>\1</code>", html.escape(str(value)))

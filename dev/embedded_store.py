@@ -1,4 +1,4 @@
-"""A Redis-compatible server for development: a real one where one is installed, else fakeredis."""
+"""A Redis-compatible server for development: an installed one, or else fakeredis."""
 
 import contextlib
 import random
@@ -25,9 +25,12 @@ _PORTS = range(20_000, 32_000)
 
 
 class _RequestHandler(TCPFakeRequestHandler):  # type: ignore[misc]
-    """fakeredis closes a connection after an error reply; a real server goes on, as NOSCRIPT in a pipeline needs."""
+    """Keeps a connection open after an error reply, like a real server.
 
-    # Without this each reply of a pipeline but the first waits for the client's delayed acknowledgement, 40 ms.
+    fakeredis closes it, but a client must go on after a NOSCRIPT in a pipeline.
+    """
+
+    # With Nagle's algorithm, every reply of a pipeline after the first waits 40 ms for the client's delayed ACK.
     disable_nagle_algorithm = True
 
     def setup(self) -> None:
@@ -45,7 +48,7 @@ class _RequestHandler(TCPFakeRequestHandler):  # type: ignore[misc]
 
 @contextlib.contextmanager
 def fakeredis_server() -> Iterator[str]:
-    """The URL of a fakeredis server in this process."""
+    """Runs a fakeredis server in this process while the context lasts. Returns its URL."""
     server = TcpFakeServer((LOOPBACK, 0))
     server.RequestHandlerClass = _RequestHandler
     server.daemon_threads = True
@@ -61,12 +64,15 @@ def fakeredis_server() -> Iterator[str]:
 
 @contextlib.contextmanager
 def server_process(binary: str, *options: str, port: int | None = None) -> Iterator[str]:
-    """The URL of a server that runs as `binary`, on a free port unless one is given, and keeps nothing."""
+    """Runs `binary`, a Redis or Valkey server without persistence, while the context lasts. Returns its URL.
+
+    It uses a free port unless one is given. Raises RuntimeError with the server's log when it does not start.
+    """
     with tempfile.TemporaryDirectory(prefix="rest-sessions-") as folder:
         port = port or free_port()
         log = Path(folder) / "server.log"
         command = [binary, "--bind", LOOPBACK, "--port", str(port), "--dir", folder, "--save", "", "--appendonly", "no"]
-        # A process group of its own: Ctrl-C ends the server through this function, after those who use it.
+        # In its own process group the server does not receive Ctrl-C: this function ends it, after its clients.
         with (
             log.open("wb") as output,
             subprocess.Popen(
@@ -82,15 +88,15 @@ def server_process(binary: str, *options: str, port: int | None = None) -> Itera
 
 def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     client = redis.Redis(LOOPBACK, port, retry=Retry(NoBackoff(), 0))
-    give_up = time.monotonic() + _START_SECONDS
+    deadline = time.monotonic() + _START_SECONDS
     while True:
         try:
             client.ping()
         except (redis.AuthenticationError, redis.BusyLoadingError):
-            # It is there, if not for us or not yet.
+            # It runs, but requires a password or is still loading.
             return
         except redis.ConnectionError:
-            if process.poll() is not None or time.monotonic() > give_up:
+            if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{process.args!r} did not start:\n{log.read_text(errors='replace')}") from None
             time.sleep(0.02)
         else:
@@ -99,8 +105,9 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) ->
 
 
 def free_port() -> int:
-    """One below those that systems give to outgoing connections: none of these can take it meanwhile, nor connect to
-    itself there when nobody listens.
+    """A free port below the range that systems use for outgoing connections.
+
+    So no outgoing connection can take the port before the server does, or connect to itself while nobody listens.
     """
     while True:
         port = random.choice(_PORTS)  # noqa: S311 - no secret
@@ -111,7 +118,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def embedded_store() -> Iterator[tuple[str, str]]:
-    """The URL of a store that lives as long as this context, and what it is."""
+    """Runs a store while the context lasts. Returns its URL and a name for it."""
     for name in SERVERS:
         if binary := shutil.which(name):
             with server_process(binary) as url:

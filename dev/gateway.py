@@ -1,4 +1,4 @@
-"""SAM CLI's own local API Gateway, with the functions called in this process instead of in containers."""
+"""SAM CLI's local API Gateway, which calls the functions in this process instead of in containers."""
 
 import importlib.util
 import json
@@ -21,8 +21,8 @@ from werkzeug.serving import BaseWSGIServer
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "template.yaml"
 
-# Requests beyond this wait, as they would for a concurrency limit in AWS: more threads than this only get in each
-# other's way, and each holds a connection to the store.
+# How many requests run at once; the others wait, as with a concurrency limit in AWS. More threads would only slow
+# each other down, and each holds a connection to the store.
 _CONCURRENCY = 4
 _FUNCTION_SECONDS = 240
 
@@ -30,13 +30,17 @@ Handler = Callable[[dict[str, Any], Any], Any]
 
 
 def read_template() -> list[Stack]:
+    """The stacks in template.yaml, in SAM CLI's own form."""
     stacks: list[Stack]
     stacks, _ = SamLocalStackProvider.get_stacks(str(TEMPLATE))
     return stacks
 
 
 def load_handlers(stacks: list[Stack]) -> dict[str, Handler]:
-    """The handler of each function of the template, by its logical id. Each function initialises here."""
+    """Imports each function in the template. Returns the handlers by logical id.
+
+    Raises FunctionNotFound, or ConfigurationError when a function refuses the environment.
+    """
     functions = {
         name: resource["Properties"]
         for name, resource in stacks[0].resources.items()
@@ -65,33 +69,36 @@ class Context:
         self._deadline = time.monotonic() + _FUNCTION_SECONDS
 
     def get_remaining_time_in_millis(self) -> int:
+        """The milliseconds until the function's timeout."""
         return int((self._deadline - time.monotonic()) * 1000)
 
 
 class InProcessRunner:
-    """Invokes handlers in place of SAM's runner of containers, whose methods it has."""
+    """Calls handlers in this process. It has the methods of SAM's container runner and takes its place."""
 
     def __init__(self, handlers: Mapping[str, Handler]) -> None:
         self._handlers = handlers
         self._slots = threading.BoundedSemaphore(_CONCURRENCY)
 
     def is_debugging(self) -> bool:
-        """False: SAM then serves each request in a thread of its own."""
+        """False, so that SAM serves each request in its own thread."""
         return False
 
     def call(self, function_name: str, event: dict[str, Any]) -> Any:
+        """Calls the function's handler, at most _CONCURRENCY at once, and returns its result."""
         with self._slots:
             return self._handlers[function_name](event, Context())
 
     def invoke(self, function_name: str, event: str, stdout: StreamWriter, **_: Any) -> None:
+        """Calls the function for SAM: JSON in, JSON out."""
         request = json.loads(event)
-        # SAM gives all requests of a run the same one, by which nobody would find an error in the log.
+        # SAM uses one request id for all requests of a run. With unique ids an error can be found in the log.
         request["requestContext"]["requestId"] = str(uuid.uuid4())
         stdout.write_str(json.dumps(self.call(function_name, request)))
 
 
 class Gateway:
-    """What SAM's local API Gateway takes as its context: the template, and who invokes its functions."""
+    """The context that SAM's local API Gateway expects: the template, and the runner that calls its functions."""
 
     def __init__(self, stacks: list[Stack], handlers: Mapping[str, Handler], *, with_authorizer: bool) -> None:
         self.stacks = stacks
@@ -100,18 +107,19 @@ class Gateway:
         self.stderr = StreamWriter(sys.stderr)
 
     def get_cwd(self) -> str:
+        """The folder that SAM resolves relative paths against."""
         return str(ROOT)
 
     def serve(self, host: str, port: int, static: Path) -> None:
-        """Serves the template's routes, and the files of `static`, until SIGINT or SIGTERM."""
-        # Its server would log each request's path, and its gateway that of each refused one, and so tokens.
+        """Serves the template's routes and the files in `static` until SIGINT or SIGTERM."""
+        # The server logs the path of every request, and the gateway that of every refused one. Paths contain tokens.
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         logging.getLogger("samcli.local.apigw.local_apigw_service").setLevel(logging.CRITICAL)
-        # A thousand clients may connect at once; those that the queue has no place for would wait seconds to try again.
+        # A thousand clients may connect at once. With a shorter queue, some would wait seconds before they retry.
         BaseWSGIServer.request_queue_size = 1024
         service = LocalApiService(
             self, port, host, static_dir=str(static), disable_authorizer=not self._with_authorizer, ssl_context=None
         )
-        # Bodies reach a function in base64, so that one which is not UTF-8 reaches it at all.
+        # A function gets bodies in base64; otherwise a body that is not UTF-8 would not reach it.
         service.api_provider.api.binary_media_types_set.add("*/*")
         service.start()

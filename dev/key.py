@@ -1,4 +1,4 @@
-"""`make key`: an entry for the key registry, with a new key."""
+"""`make key`: prints an entry for the key registry, with a new key."""
 
 import json
 import os
@@ -18,6 +18,7 @@ def new_entry(name: str, apps: list[str], allow: list[str]) -> dict[str, Any]:
 
 
 def main() -> None:
+    """Prints an entry from NAME, APPS and ALLOW. Exits with a message when the registry would not accept it."""
     name, apps, allow = (os.environ.get(variable, "") for variable in ("NAME", "APPS", "ALLOW"))
     entry = new_entry(name, apps.split(","), allow.split(","))
     try:

@@ -1,4 +1,4 @@
-"""The `Revision` of a deployment: a digest of all that it consists of, for samconfig.toml to pass on."""
+"""Writes the stack parameter `Revision`, a digest of everything in a deployment. samconfig.toml passes it to SAM."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ PARTS = (".aws-sam/build", "functions", "template.yaml", "samconfig.toml")
 
 
 def revision() -> str:
-    """Changes with the built template and layer, the functions, and the parameters in samconfig.toml."""
+    """A digest that changes with the built template and layer, the functions, and the parameters in samconfig.toml."""
     digest = hashlib.sha256()
     for part in PARTS:
         path = ROOT / part

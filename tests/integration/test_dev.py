@@ -89,7 +89,7 @@ def test_does_not_tell_the_password_of_the_store() -> None:
         ({"PORT": "taken"}, "is not free"),
         ({"PORT": "http"}, "PORT must be a number from 1 to 65535"),
         ({"PORT": "0"}, "PORT must be a number from 1 to 65535"),
-        ({"AUTH": "yes"}, "AUTH must be 1, for keys, or 0"),
+        ({"AUTH": "yes"}, "AUTH must be 1 (a key is required) or 0"),
     ],
 )
 def test_says_what_is_wrong_and_ends(environment: dict[str, str], message: str, path_without_servers: str) -> None:
