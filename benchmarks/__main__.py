@@ -1,4 +1,4 @@
-"""`make bench`: all of it, into docs/. `make bench-quick`: the handlers and the floor, on the terminal."""
+"""`make bench` measures everything and writes it to docs/. `make bench-quick` prints the handlers and the floor."""
 
 import datetime as dt
 import os
@@ -18,10 +18,12 @@ SIZES = [1_000, 100_000, 1_000_000]
 
 
 def first_line(*command: str) -> str:
+    """The first line that the command prints. Raises CalledProcessError when the command fails."""
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[0]
 
 
 def machine() -> dict[str, Any]:
+    """The date, and the hardware and versions of this machine (Linux only)."""
     names = [line for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if "model name" in line]
     return {
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
@@ -34,18 +36,20 @@ def machine() -> dict[str, Any]:
 
 
 def say(text: str) -> None:
+    """Prints progress to standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
 def main() -> None:
+    """Runs the benchmarks. Exits with a message when a program that they need is missing."""
     if shutil.which(REDIS) is None:
-        sys.exit("redis-server is needed: it is what all contenders run on")
+        sys.exit("This needs redis-server: all contenders use it.")
     if sys.argv[1:] == ["quick"]:
         print(report.warm(warm.measure(REDIS, rounds=5, count=100, with_library=False)))
         return
     require_docker()
     if not have_node():
-        sys.exit("Node and npm are needed, for redis-sessions. Without them: make bench-quick")
+        sys.exit("This needs Node and npm, for redis-sessions. `make bench-quick` works without them.")
     results: dict[str, Any] = {"machine": machine(), "spread": throughput.spread()}
     say("warm…")
     results["warm"] = warm.measure(REDIS, rounds=15, count=200, with_library=True)
@@ -53,7 +57,7 @@ def main() -> None:
     results["cold"] = cold.measure(rounds=15, with_library=True)
     say("throughput…")
     results["throughput"] = throughput.measure()
-    say("a million sessions, for some ten minutes…")
+    say("a million sessions, about ten minutes…")
     results["scale"] = scale.measure(REDIS, SIZES, count=300, with_library=True)
     report.write(results)
     say("docs/performance.md is written")

@@ -1,4 +1,4 @@
-"""From a process's start to its first answer, in Lambda's container image: the layer beside what it is held against."""
+"""Cold starts in Lambda's container image, from a process's start to its first answer: the layer and the others."""
 
 import contextlib
 import json
@@ -21,14 +21,17 @@ WITHOUT_BYTECODE = "layer without bytecode"
 REDIS_ONLY = "redis-py only"
 FUNCTIONS = {"create_session": "create", "get_session": "get"}
 
-# What SAM dates the files of a zip.
-LONG_AGO = 315_532_800
+# The modification time that SAM gives the files in a zip: 1980.
+ZIP_TIME = 315_532_800
 
 
 def measure(rounds: int, *, with_library: bool) -> dict[str, Any]:
-    """For each function and contender the ms of each start, and what the imports of create_session took, in µs."""
+    """The time of each start in ms, by function and contender, and the import times of create_session in µs.
+
+    Exits with a message when the built layer has no bytecode.
+    """
     if not (LAYER / "python" / "rest_sessions" / "__pycache__").is_dir():
-        raise SystemExit("The layer has no bytecode: make build RELEASE=1")
+        raise SystemExit("The built layer has no bytecode. Build it with: make build RELEASE=1")
     results: dict[str, Any] = {}
     name = f"rest-sessions-bench-{os.getpid()}"
     with contextlib.ExitStack() as stack:
@@ -38,7 +41,7 @@ def measure(rounds: int, *, with_library: bool) -> dict[str, Any]:
         bare = folder / "bare"
         shutil.copytree(LAYER, bare, ignore=shutil.ignore_patterns("__pycache__"))
         for file in bare.rglob("*"):
-            os.utime(file, (LONG_AGO, LONG_AGO))
+            os.utime(file, (ZIP_TIME, ZIP_TIME))
         for function, operation in FUNCTIONS.items():
             orders: dict[str, Any] = {"rounds": rounds, "contenders": contenders(function, operation, with_library)}
             if function == "create_session":
@@ -54,6 +57,10 @@ def measure(rounds: int, *, with_library: bool) -> dict[str, Any]:
 
 
 def contenders(function: str, operation: str, with_library: bool) -> list[dict[str, Any]]:
+    """What cold_driver.py starts: for each contender its name, command and environment.
+
+    A contender that reads a session also has `token_from`, a command that creates the session and prints its token.
+    """
     command = ["python3.13", "/start.py", function]
     create = ["python3.13", "/start.py", "create_session"]
     found = []
@@ -80,6 +87,7 @@ def contenders(function: str, operation: str, with_library: bool) -> list[dict[s
 
 
 def environment(layer: str, function: str) -> dict[str, str]:
+    """The environment of a Python contender, with the layer at the path `layer`."""
     return {
         "PYTHONPATH": f"/functions/{function}:{layer}",
         "REDIS_URL": f"redis://{VALKEY_HOST}:6379",
@@ -89,6 +97,7 @@ def environment(layer: str, function: str) -> dict[str, str]:
 
 
 def run_in_image(name: str, bare: Path, orders: dict[str, Any]) -> str:
+    """Runs cold_driver.py in a container in the network `name`. Returns what it prints."""
     mounts = {
         LAYER: "/opt",
         bare: "/bare",
@@ -106,7 +115,7 @@ def run_in_image(name: str, bare: Path, orders: dict[str, Any]) -> str:
 
 
 def imports(report: str) -> dict[str, int]:
-    """The µs that the modules of each package took by themselves, the longest first, from `-X importtime`."""
+    """The import time of each package's own modules in µs, from the output of `-X importtime`. The 12 longest."""
     taken: Counter[str] = Counter()
     for line in report.splitlines():
         own, _, module = line.removeprefix("import time:").partition("|")

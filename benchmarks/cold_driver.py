@@ -1,4 +1,4 @@
-"""In the container: starts each contender in turn, and prints how long each took, in ms."""
+"""Runs in the container: starts the contenders in turn, and prints how many ms each start took."""
 
 import json
 import os
@@ -10,6 +10,7 @@ orders = json.loads(sys.argv[1])
 
 
 def start(contender):
+    """Runs a contender once. Returns the ms it took, the last line it printed, and its standard error."""
     environment = {"PATH": os.environ["PATH"], **contender["environment"]}
     begin = time.perf_counter()
     result = subprocess.run(contender["command"], env=environment, capture_output=True, text=True, check=False)
@@ -27,7 +28,7 @@ times = {contender["name"]: [] for contender in orders["contenders"]}
 for turn in range(orders["rounds"] + 1):
     for contender in orders["contenders"]:
         taken, _, _ = start(contender)
-        # The first round brings the files into memory.
+        # The first round only loads the files into memory.
         if turn:
             times[contender["name"]].append(taken)
 imports = ""

@@ -1,4 +1,4 @@
-"""In the container: one start of a contender, to its first answer. Imports no more than a Lambda runtime would."""
+"""Runs in the container: starts a function and prints its first answer. Imports no more than a Lambda runtime."""
 
 import json
 import os
@@ -11,10 +11,12 @@ if "token" in event["pathParameters"]:
 
 
 class Context:
+    """The part of Lambda's context object that the functions use."""
+
     aws_request_id = "00000000-0000-4000-8000-000000000000"
 
 
-import app  # noqa: E402 - as a Lambda runtime does, once it is up
+import app  # noqa: E402 - a Lambda runtime also imports it after its own start
 
 answer = app.handler(event, Context())
 print(answer["body"])

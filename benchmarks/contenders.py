@@ -1,4 +1,4 @@
-"""The contenders, each a process of its own that waits for orders, on one Redis."""
+"""The contenders. Each runs in its own process, which executes orders; all use one Redis."""
 
 import contextlib
 import dataclasses
@@ -29,22 +29,26 @@ COMMANDS = {
 
 @dataclasses.dataclass
 class Worker:
+    """A running contender."""
+
     name: str
     process: subprocess.Popen[str]
 
     def order(self, **order: Any) -> Any:
+        """Sends an order and waits for the result. Exits with a message when the process has ended."""
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         if not line:
-            sys.exit(f"{self.name} ended: {self.process.wait()}")
+            sys.exit(f"{self.name} ended with exit code {self.process.wait()}")
         return json.loads(line)
 
 
 @contextlib.contextmanager
 def worker(name: str, redis_url: str, **settings: str) -> Iterator[Worker]:
+    """Runs the contender `name` while the context lasts, with `settings` as further environment variables."""
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": f"{ROOT}:{ROOT / 'layers' / 'sessions'}",
@@ -72,7 +76,7 @@ def worker(name: str, redis_url: str, **settings: str) -> Iterator[Worker]:
 
 
 def have_node() -> bool:
-    """Whether redis-sessions can be measured beside; installs it on first use."""
+    """Whether Node and npm are installed. If so, installs redis-sessions on first use."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         return False
     if not (NODE / "node_modules" / "redis-sessions").is_dir():

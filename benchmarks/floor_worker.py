@@ -1,4 +1,4 @@
-"""The floor: the commands of each operation over a bare socket with hiredis, and nothing around them."""
+"""The floor: sends the commands of each operation over a bare socket with hiredis, and does nothing else."""
 
 import os
 import socket
@@ -17,7 +17,7 @@ SIZE = 1 << 16
 
 
 class BareClient:
-    """Has the one method of the store's client, and adds up the time from packing a command to its parsed reply."""
+    """Takes the place of the store's client. Adds up the time from packing commands to their parsed replies."""
 
     def __init__(self, url: str) -> None:
         address = urlsplit(url)
@@ -27,6 +27,7 @@ class BareClient:
         self.nanoseconds = 0
 
     def run(self, *commands: Command) -> list[Any]:
+        """The reply to each command. Sends the text of a script that Redis does not know, outside the measured time."""
         plain = [self._plain(command) for command in commands]
         start = time.perf_counter_ns()
         self._socket.sendall(b"".join(map(hiredis.pack_command, plain)))
@@ -54,7 +55,7 @@ class BareClient:
 
 
 class Floor(Contender):
-    """Has handlers make the commands, and counts the time on the wire alone."""
+    """Lets the handlers make the commands, but measures only the time that BareClient takes."""
 
     def __init__(self) -> None:
         self._client = BareClient(os.environ["REDIS_URL"])
@@ -64,6 +65,7 @@ class Floor(Contender):
         super().__init__()
 
     def time(self, operation: str, events: list[Any]) -> list[int]:
+        """The nanoseconds that the commands of each event take."""
         taken = []
         for event in events:
             self._client.nanoseconds = 0

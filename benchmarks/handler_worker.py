@@ -1,4 +1,4 @@
-"""This project's contender: each operation from API Gateway's event to its answer, in the function's own handler."""
+"""The contender of this project: the handler of each function, from API Gateway's event to the answer."""
 
 import importlib.util
 import json
@@ -34,7 +34,7 @@ BATCH = 500
 
 
 class Batch:
-    """Takes commands where the client does, and keeps them."""
+    """Takes the place of the client, but only collects commands. Replies OK to each."""
 
     def __init__(self) -> None:
         self.commands: list[Command] = []
@@ -45,10 +45,13 @@ class Batch:
 
 
 class Context:
+    """The part of Lambda's context object that the functions use."""
+
     aws_request_id = "00000000-0000-4000-8000-000000000000"
 
 
 def load(function: str) -> Callable[[Event, Context], dict[str, Any]]:
+    """The handler of a function."""
     spec = importlib.util.spec_from_file_location(function, ROOT / "functions" / function / "app.py")
     assert spec
     assert spec.loader
@@ -59,7 +62,7 @@ def load(function: str) -> Callable[[Event, Context], dict[str, Any]]:
 
 
 class Contender:
-    """Makes events, calls handlers, and tells how long these took."""
+    """Makes events, calls handlers, and measures how long the handlers take."""
 
     def __init__(self) -> None:
         self._handlers = {operation: load(function) for operation, function in FUNCTIONS.items()}
@@ -75,6 +78,7 @@ class Contender:
     def event(
         self, operation: str, *, app: str = "", query: Event | None = None, body: Any = None, **path: str
     ) -> Event:
+        """An event like the sample of the operation, with these path and query parameters and this JSON body."""
         sample = self._events[operation]
         context = {**sample["requestContext"], "authorizer": {"lambda": {"name": "web", "apps": "*", "allow": "*"}}}
         event = {**sample, "requestContext": context, "pathParameters": {"app": app or self._app, **path}}
@@ -84,23 +88,26 @@ class Contender:
         return event
 
     def call(self, operation: str, event: Event) -> Any:
+        """The JSON answer to an event. Raises AssertionError when the status is not 200."""
         answer = self._handlers[operation](event, Context())
         assert answer["statusCode"] == 200, answer
         return json.loads(answer["body"])
 
     def create(self, id: str, app: str = "") -> str:
+        """Creates a session. Returns its token."""
         event = self.event("create", app=app, id=id, query={"ip": IP}, body=DATA)
         token: str = self.call("create", event)["token"]
         return token
 
     def fill(self, app: str) -> None:
+        """Creates the sessions that the operations read, and makes `app` the default app."""
         self._app = app
         self._tokens = [self.create(f"user{i}") for i in range(POOL)]
         for i in range(LISTED):
             self.create(f"user{i}", LISTED_APP)
 
     def fill_many(self, count: int, app: str, age: int, ttl: int) -> None:
-        """`count` sessions of as many users, created `age` seconds ago, by the commands of create in large batches."""
+        """Creates `count` sessions, one per user, as if `age` seconds ago. Sends create's commands in large batches."""
         settings = load_settings()
         client = Client(settings)
         batch = Batch()
@@ -113,15 +120,18 @@ class Contender:
                 batch.commands.clear()
 
     def read(self, seconds: float) -> list[int]:
-        """Nanoseconds of each get, one after the other, for so long."""
+        """Calls get again and again for `seconds`. Returns the nanoseconds of each call."""
         taken: list[int] = []
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             taken += self.time("get", self.events("get", 20))
         return taken
 
-    def events(self, operation: str, count: int) -> list[Event]:  # noqa: C901, PLR0911 - a table, a case an operation
-        """Events to be timed; what they need is made here."""
+    def events(self, operation: str, count: int) -> list[Event]:  # noqa: C901, PLR0911 - a table with one case per operation
+        """`count` events for the operation. Creates the sessions that they need.
+
+        Raises ValueError for an unknown operation.
+        """
         first = self._users
         self._users += count
         new = [f"new{first + i}" for i in range(count)]
@@ -151,7 +161,7 @@ class Contender:
         raise ValueError(operation)
 
     def time(self, operation: str, events: list[Event]) -> list[int]:
-        """Nanoseconds of each call."""
+        """The nanoseconds that the handler takes for each event. Raises AssertionError when a status is not 200."""
         handler = self._handlers[operation.rpartition(" ")[2]]
         context = Context()
         now = time.perf_counter_ns
@@ -165,9 +175,9 @@ class Contender:
 
 
 def serve(contender: Any) -> None:
-    """Carries out orders from standard input, a JSON line each; answers on the real standard output."""
+    """Executes orders from standard input and writes their results to standard output, each as a line of JSON."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    # Logs and metrics are written, and cost what that costs, but nobody reads them.
+    # Logs and metrics go to /dev/null: the time to write them is measured, but nobody reads them.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     for line in sys.stdin:
         order = json.loads(line)

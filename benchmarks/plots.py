@@ -1,4 +1,4 @@
-"""The plots of docs/performance.md: SVG without a ground, in colours that read on white and on black."""
+"""The plots in docs/performance.md: SVG without a background, in colours that are legible on white and on black."""
 
 import math
 from pathlib import Path
@@ -33,7 +33,7 @@ mpl.rcParams.update(
 
 
 def bars(path: Path, label: str, groups: list[str], series: dict[str, list[float]]) -> None:
-    """A group of bars for each of `groups`, one of each series; NaN leaves a gap."""
+    """Draws a group of bars for each of `groups`, with one bar per series. NaN leaves a gap."""
     figure, axes = plt.subplots(figsize=(9, 3.6))
     width = 0.8 / len(series)
     for number, (name, values) in enumerate(series.items()):
@@ -45,6 +45,7 @@ def bars(path: Path, label: str, groups: list[str], series: dict[str, list[float
 
 
 def lines(path: Path, x_label: str, y_label: str, series: dict[str, tuple[list[float], list[float]]]) -> None:
+    """Draws a line for each series, from its x and y values. The x axis is logarithmic."""
     figure, axes = plt.subplots(figsize=(9, 3.6))
     for number, (name, (x, y)) in enumerate(series.items()):
         axes.plot(x, y, marker="o", label=name, color=COLOURS[number])
@@ -56,6 +57,7 @@ def lines(path: Path, x_label: str, y_label: str, series: dict[str, tuple[list[f
 
 
 def save(figure: Any, axes: Any, path: Path) -> None:
+    """Writes the figure without a date, so that the same data gives the same file."""
     axes.legend()
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})

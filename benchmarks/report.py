@@ -1,4 +1,4 @@
-"""docs/performance.md, its plots, and its raw figures: written from one run, never by hand."""
+"""Writes docs/performance.md, its plots and its raw figures, from one run. Nobody edits them by hand."""
 
 import json
 import statistics
@@ -13,49 +13,55 @@ from benchmarks.contenders import FLOOR, HANDLER, LIBRARY, ROOT
 DOCS = ROOT / "docs"
 TRIED = Path(__file__).with_name("tried.md")
 
-# At most so many times redis-sessions' bare library call, at p50.
-TO_LIBRARY = {"get": 0.9, "set": 0.9, "kill": 0.6, "soid": 1.0, "create": 1.2, "activity": 3.0}
-TO_FLOOR = {"get": 2.5, "set": 2.5}
+# Targets for p50: the highest ratio of the handler to a bare library call of redis-sessions, and to the floor.
+LIBRARY_TARGETS = {"get": 0.9, "set": 0.9, "kill": 0.6, "soid": 1.0, "create": 1.2, "activity": 3.0}
+FLOOR_TARGETS = {"get": 2.5, "set": 2.5}
+# The operations whose target is one round trip. For the others it is two.
 ONE_ROUND_TRIP = ("create", "get", "set", "kill", "activity")
 
 Rows = list[list[str]]
 
 
 def table(head: list[str], rows: Rows) -> str:
+    """A Markdown table. The first column is aligned left, the others right."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def ratio(ours: list[Any], theirs: list[Any], of: Callable[[Any], float] = lambda row: row["p50"]) -> tuple[float, str]:
-    """The median of the rounds' ratios, and it with the least and the greatest of them."""
+    """The median of the ratios of all rounds, and a text with the median, the lowest and the highest."""
     ratios = [of(a) / of(b) for a, b in zip(ours, theirs, strict=True)]
     middle = statistics.median(ratios)
     return middle, f"{middle:.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 def verdict(value: float, limit: float) -> str:
+    """Whether `value` meets a target of at most `limit`."""
     return f"≤ {limit:g}: {'met' if value <= limit else '**missed**'}"
 
 
 def at_least(value: float, limit: float) -> str:
+    """Whether `value` meets a target of at least `limit`."""
     return f"≥ {limit:g}: {'met' if value >= limit else '**missed**'}"
 
 
 def median(rows: list[Any], key: str) -> float:
+    """The median of the value `key` over all rounds."""
     return statistics.median(row[key] for row in rows)
 
 
 def warm(results: dict[str, Any]) -> str:
+    """The table of warm operations."""
     rows: Rows = []
     for operation, found in results.items():
         ours, floor, theirs = found[HANDLER], found[FLOOR], found.get(LIBRARY)
         row = [operation, f"{median(ours, 'p50'):.0f} / {median(ours, 'p99'):.0f}", f"{median(floor, 'p50'):.0f}"]
         to_floor = ratio(ours, floor)
-        row += [to_floor[1], verdict(to_floor[0], TO_FLOOR[operation]) if operation in TO_FLOOR else ""]
+        row += [to_floor[1], verdict(to_floor[0], FLOOR_TARGETS[operation]) if operation in FLOOR_TARGETS else ""]
         if theirs:
             to_library = ratio(ours, theirs)
             row += [f"{median(theirs, 'p50'):.0f} / {median(theirs, 'p99'):.0f}", to_library[1]]
-            row += [verdict(to_library[0], TO_LIBRARY[operation]) if operation in TO_LIBRARY else ""]
+            row += [verdict(to_library[0], LIBRARY_TARGETS[operation]) if operation in LIBRARY_TARGETS else ""]
         rows.append(row)
     head = ["operation", "handler p50 / p99, µs", "floor p50, µs", "handler / floor", "target"]
     if LIBRARY in next(iter(results.values())):
@@ -64,6 +70,7 @@ def warm(results: dict[str, Any]) -> str:
 
 
 def redis_time(results: dict[str, Any]) -> str:
+    """The table of the time inside Redis and of the round trips."""
     rows: Rows = []
     for operation, found in results.items():
         ours, theirs = found[HANDLER], found[LIBRARY]
@@ -86,6 +93,7 @@ def redis_time(results: dict[str, Any]) -> str:
 
 
 def cold(results: dict[str, Any]) -> str:
+    """The table of cold starts."""
     rows: Rows = []
     for function in ("create_session", "get_session"):
         found = results[function]
@@ -107,6 +115,7 @@ def cold(results: dict[str, Any]) -> str:
 
 
 def scale(results: dict[str, Any]) -> str:
+    """The table of operations by number of sessions."""
     sizes = list(results["sizes"])
     rows: Rows = []
     for name in results["sizes"][sizes[0]]:
@@ -122,6 +131,7 @@ def scale(results: dict[str, Any]) -> str:
 
 
 def memory(results: dict[str, Any]) -> str:
+    """The table of the memory that a session takes."""
     rows: Rows = []
     for size, found in results["sizes"].items():
         ours, theirs = found[HANDLER]["bytes"], found.get(LIBRARY, {}).get("bytes")
@@ -133,6 +143,7 @@ def memory(results: dict[str, Any]) -> str:
 
 
 def removal(results: dict[str, Any]) -> str:
+    """The table of killall and the sweep, and what they do to readers."""
     rows: Rows = []
     for what in ("killall", "sweep"):
         for name, found in results[what].items():
@@ -158,6 +169,7 @@ def removal(results: dict[str, Any]) -> str:
 
 
 def throughput(results: dict[str, Any]) -> str:
+    """The table of parallel clients."""
     rows = [
         [
             str(count),
@@ -169,7 +181,7 @@ def throughput(results: dict[str, Any]) -> str:
 
 
 def write(results: dict[str, Any]) -> None:
-    """Writes docs/performance.md, .json and the plots."""
+    """Writes docs/performance.md, docs/performance.json and the plots."""
     results = json.loads(json.dumps(results))
     (DOCS / "performance.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     draw(results)
@@ -221,6 +233,7 @@ def write(results: dict[str, Any]) -> None:
 
 
 def draw(results: dict[str, Any]) -> None:
+    """Draws the plots."""
     shown = [operation for operation in results["warm"] if operation != "soapp"]
     names = list(results["warm"]["get"])
     series = {name: [median(results["warm"][operation][name], "p50") for operation in shown] for name in names}
@@ -230,13 +243,13 @@ def draw(results: dict[str, Any]) -> None:
     cold_series = {name: [statistics.median(results["cold"][f][name]) for f in functions] for name in contenders}
     plots.bars(DOCS / "performance-cold.svg", "ms, median", functions, cold_series)
     sizes = results["scale"]["sizes"]
-    of_scale = {
+    scale_series = {
         operation: ([float(size) for size in sizes], [sizes[size][HANDLER][operation]["p50"] for size in sizes])
         for operation in ("create", "get", "set", "activity")
     }
-    plots.lines(DOCS / "performance-scale.svg", "sessions", "p50, µs", of_scale)
-    of_throughput = {
+    plots.lines(DOCS / "performance-scale.svg", "sessions", "p50, µs", scale_series)
+    throughput_series = {
         name: ([float(c) for c in found], [f["per_second"] for f in found.values()])
         for name, found in results["throughput"].items()
     }
-    plots.lines(DOCS / "performance-throughput.svg", "clients", "gets a second", of_throughput)
+    plots.lines(DOCS / "performance-throughput.svg", "clients", "gets a second", throughput_series)

@@ -1,4 +1,4 @@
-"""From a thousand to a million sessions in one app: operations, memory, and what removing them all does to readers."""
+"""From a thousand to a million sessions in one app: the operations, the memory, and how their removal slows readers."""
 
 import contextlib
 import threading
@@ -16,8 +16,8 @@ from dev.embedded_store import server_process
 OPERATIONS = ("create", "get", "set", "activity", "first page of soapp")
 READERS = 4
 QUIET_SECONDS = 5.0
-# Its clean-up takes one session after the other, so it gets a tenth.
-SWEPT_BY_LIBRARY = 10
+# redis-sessions sweeps one session at a time, so it gets only a tenth of the sessions.
+LIBRARY_SWEEP_DIVISOR = 10
 
 DAY = 86_400
 HOUR = 3_600
@@ -25,7 +25,7 @@ EXPIRED_APP = "expired"
 
 
 def measure(binary: str, sizes: list[int], count: int, *, with_library: bool) -> dict[str, Any]:
-    """For each size and contender p50 and p99 in µs and bytes a session; then killall and sweep of the most."""
+    """By size and contender: latencies in µs and bytes per session. Then killall and the sweep at the largest size."""
     names = [HANDLER, *([LIBRARY] if with_library else [])]
     results: dict[str, Any] = {"sizes": {}, "killall": {}, "sweep": {}}
     for size in sizes:
@@ -39,7 +39,10 @@ def measure(binary: str, sizes: list[int], count: int, *, with_library: bool) ->
 
 @contextlib.contextmanager
 def filled(binary: str, name: str, app: str, size: int, *, age: int, ttl: int) -> Iterator[tuple[str, Worker, int]]:
-    """A server of its own with so many sessions, a contender on it, and the bytes that they take."""
+    """Starts a server, fills it with `size` sessions, and stops it when the context ends.
+
+    Returns its URL, a contender that uses it, and the bytes that the sessions take.
+    """
     with server_process(binary) as url, redis.Redis.from_url(url) as client, worker(name, url) as contender:
         contender.order(do="fill")
         before = used_memory(client)
@@ -48,46 +51,51 @@ def filled(binary: str, name: str, app: str, size: int, *, age: int, ttl: int) -
 
 
 def at_size(binary: str, name: str, size: int, count: int, *, last: bool) -> dict[str, Any]:
+    """What a contender takes at `size` sessions, from `count` calls per operation. With `last` also for killall."""
     with filled(binary, name, APP, size, age=0, ttl=DAY) as (url, contender, used):
         result: dict[str, Any] = {"bytes": used / size}
         for operation in OPERATIONS:
             if name == LIBRARY and operation == "first page of soapp":
-                # It has no pages: all of the app's sessions or none.
+                # It has no pages: it lists all sessions of an app or none.
                 continue
             contender.order(do="prepare", operation=operation, count=count)
             contender.order(do="time", operation=operation)
             contender.order(do="prepare", operation=operation, count=count)
             result[operation] = quantiles(contender.order(do="time", operation=operation))
         if last:
-            result["killall"] = beside_readers(url, name, contender, {"do": "killall", "app": APP})
+            result["killall"] = with_readers(url, name, contender, {"do": "killall", "app": APP})
         return result
 
 
 def sweep(binary: str, name: str, size: int) -> dict[str, Any]:
+    """How long a contender takes to sweep `size` expired sessions, and how that slows readers."""
     if name == LIBRARY:
-        size //= SWEPT_BY_LIBRARY
-        # Its time cannot be set: these expire while they are made, and are swept when all have.
+        size //= LIBRARY_SWEEP_DIVISOR
+        # Its clock cannot be set: the sessions expire while they are created, and the sweep starts when all have.
         with filled(binary, name, EXPIRED_APP, size, age=0, ttl=10) as (url, contender, _):
             time.sleep(11)
-            return {"sessions": size, **beside_readers(url, name, contender, {"do": "sweep"})}
-    # Expired an hour ago by the store's clock; by Redis's own, which would drop them, not for another.
+            return {"sessions": size, **with_readers(url, name, contender, {"do": "sweep"})}
+    # By the store's clock they expired an hour ago. By Redis's own they expire in an hour, so Redis still has them.
     with filled(binary, name, EXPIRED_APP, size, age=2 * HOUR, ttl=HOUR) as (url, contender, _):
-        return {"sessions": size, **beside_readers(url, name, contender, {"do": "sweep"})}
+        return {"sessions": size, **with_readers(url, name, contender, {"do": "sweep"})}
 
 
-def beside_readers(url: str, name: str, contender: Worker, order: dict[str, Any]) -> dict[str, Any]:
-    """How long the order took, in seconds, what it answered, and the readers' p99 in µs before and meanwhile."""
+def with_readers(url: str, name: str, contender: Worker, order: dict[str, Any]) -> dict[str, Any]:
+    """Executes an order while readers call get in other apps.
+
+    Returns its time in seconds, its result, and the readers' latencies in µs, before (`quiet`) and during it.
+    """
     with contextlib.ExitStack() as stack:
         readers = [stack.enter_context(worker(name, url)) for _ in range(READERS)]
         for number, reader in enumerate(readers):
             reader.order(do="fill", app=f"readers{number}")
-        quiet = together(readers, QUIET_SECONDS)
+        quiet = read_in_parallel(readers, QUIET_SECONDS)
         latencies: list[int] = []
         done = threading.Event()
 
         def read() -> None:
             while not done.is_set():
-                latencies.extend(together(readers, 1.0))
+                latencies.extend(read_in_parallel(readers, 1.0))
 
         reading = threading.Thread(target=read)
         reading.start()
@@ -104,7 +112,8 @@ def beside_readers(url: str, name: str, contender: Worker, order: dict[str, Any]
         }
 
 
-def together(readers: list[Worker], seconds: float) -> list[int]:
+def read_in_parallel(readers: list[Worker], seconds: float) -> list[int]:
+    """Lets all readers call get in parallel for `seconds`. Returns the nanoseconds of each call."""
     found: list[int] = []
     threads = [
         threading.Thread(target=lambda reader=reader: found.extend(reader.order(do="read", seconds=seconds)))  # type: ignore[misc]
@@ -118,5 +127,6 @@ def together(readers: list[Worker], seconds: float) -> list[int]:
 
 
 def used_memory(client: redis.Redis) -> int:
+    """The bytes that Redis uses."""
     info: Any = client.info("memory")
     return int(info["used_memory"])

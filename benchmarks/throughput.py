@@ -1,4 +1,4 @@
-"""Gets a second from 1 to 64 parallel clients, on one Redis and on a cluster; and how 16 partitions spread apps."""
+"""Gets per second with 1 to 64 parallel clients, on one Redis and on a cluster; and how 16 partitions spread load."""
 
 import contextlib
 from collections import Counter
@@ -7,7 +7,7 @@ from typing import Any
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 from benchmarks.contenders import HANDLER, Worker, worker
-from benchmarks.scale import together
+from benchmarks.scale import read_in_parallel
 from benchmarks.warm import quantiles
 from rest_sessions.store.keys import PARTITIONS, Keyspace, partition_of_id
 from tests.servers import Server, Servers
@@ -20,6 +20,7 @@ USERS = 100_000
 
 
 def measure() -> dict[str, Any]:
+    """The results of `on_server`, for a standalone server and a cluster."""
     with Servers() as servers:
         return {
             "redis-server": on_server(servers.get("redis-server")),
@@ -28,6 +29,7 @@ def measure() -> dict[str, Any]:
 
 
 def on_server(server: Server) -> dict[int, dict[str, float]]:
+    """By number of clients: gets per second, and their latencies in µs."""
     results = {}
     with contextlib.ExitStack() as stack:
         clients: list[Worker] = []
@@ -39,19 +41,19 @@ def on_server(server: Server) -> dict[int, dict[str, float]]:
             for number, client in enumerate(new, len(clients)):
                 client.order(do="fill", app=f"client{number}")
             clients += new
-            latencies = together(clients, SECONDS)
+            latencies = read_in_parallel(clients, SECONDS)
             results[count] = {"per_second": len(latencies) / SECONDS, **quantiles(latencies)}
     return results
 
 
 def spread() -> dict[str, Any]:
-    """The busiest master's and the busiest partition's share, over the mean: 1 is even."""
+    """The share of the busiest master, by number of apps, and of the busiest partition. The mean is 1."""
     keyspace = Keyspace("rs")
-    slots_of_a_master = -(-REDIS_CLUSTER_HASH_SLOTS // MASTERS)
+    slots_per_master = -(-REDIS_CLUSTER_HASH_SLOTS // MASTERS)
     masters = {}
     for apps in APPS:
         keys = [p.ids for app in range(apps) for p in keyspace.partitions(f"app{app:04}")]
-        loads = Counter(key_slot(key.encode()) // slots_of_a_master for key in keys)
+        loads = Counter(key_slot(key.encode()) // slots_per_master for key in keys)
         masters[apps] = max(loads.values()) / (len(keys) / MASTERS)
     users = Counter(partition_of_id(f"user{i}@example.com") for i in range(USERS))
     return {"masters": masters, "partitions": max(users.values()) / (USERS / PARTITIONS)}

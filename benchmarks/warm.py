@@ -1,4 +1,4 @@
-"""Each operation, warm: handler, floor and redis-sessions take turns on one Redis."""
+"""Warm operations: the handler, the floor and redis-sessions take turns on one Redis."""
 
 import contextlib
 import statistics
@@ -10,15 +10,15 @@ from benchmarks.contenders import FLOOR, HANDLER, LIBRARY, worker
 from benchmarks.workload import OPERATIONS
 from dev.embedded_store import server_process
 
-# EXEC and scripts have the time of their commands, which Redis counts for themselves as well: of a contender's commands
-# those that it sends by themselves are added up.
-OF_OURS = {"evalsha", "sadd", "zcount"}
-OF_OURS_IN_KILLSOID = {"evalsha", "zrangebylex"}
-OF_A_TRANSACTION = {"exec"}
+# Redis counts the time of a command in a script or transaction twice: by itself, and as part of EVALSHA or EXEC.
+# To count it once, `summary` adds up the commands that the handler sends itself, and for redis-sessions all but EXEC.
+HANDLER_COMMANDS = {"evalsha", "sadd", "zcount"}
+HANDLER_COMMANDS_OF_KILLSOID = {"evalsha", "zrangebylex"}
+TRANSACTION_COMMANDS = {"exec"}
 
 
 def measure(binary: str, rounds: int, count: int, *, with_library: bool) -> dict[str, Any]:
-    """For each operation and contender, by round: p50 and p99 in µs, Redis's own µs and round trips an operation."""
+    """The summaries of all rounds, by operation and contender. A round calls each operation `count` times."""
     names = [HANDLER, FLOOR, *([LIBRARY] if with_library else [])]
     results: dict[str, Any] = {operation: {name: [] for name in names} for operation in OPERATIONS}
     with contextlib.ExitStack() as stack:
@@ -27,7 +27,7 @@ def measure(binary: str, rounds: int, count: int, *, with_library: bool) -> dict
         workers = [stack.enter_context(worker(name, url)) for name in names]
         for contender in workers:
             contender.order(do="fill")
-        # The first round warms up, and is not counted.
+        # The first round only warms up and is not recorded.
         for turn in range(rounds + 1):
             for operation in OPERATIONS:
                 order = workers[turn % len(workers) :] + workers[: turn % len(workers)]
@@ -42,6 +42,7 @@ def measure(binary: str, rounds: int, count: int, *, with_library: bool) -> dict
 
 
 def server_counts(client: redis.Redis) -> dict[str, float]:
+    """The µs that Redis has spent on each command, and as `_reads` how often it has read from a socket."""
     stats: Any = client.info("commandstats")
     info: Any = client.info("stats")
     microseconds = {name.removeprefix("cmdstat_"): value["usec"] for name, value in stats.items()}
@@ -51,20 +52,21 @@ def server_counts(client: redis.Redis) -> dict[str, float]:
 def summary(
     operation: str, nanoseconds: list[int], before: dict[str, float], after: dict[str, float]
 ) -> dict[str, float]:
+    """The latencies and, per call, the time inside Redis (`redis`), all in µs. Also the round trips per call."""
     count = len(nanoseconds)
     used = {name: after[name] - before.get(name, 0) for name in after}
-    # Two of them were the looks at the statistics themselves.
+    # Two of the reads were the INFO commands of the second `server_counts`.
     reads = used.pop("_reads") - 2
     if used.get("evalsha"):
-        sent = OF_OURS_IN_KILLSOID if operation == "killsoid" else OF_OURS
+        sent = HANDLER_COMMANDS_OF_KILLSOID if operation == "killsoid" else HANDLER_COMMANDS
     else:
-        sent = used.keys() - OF_A_TRANSACTION
+        sent = used.keys() - TRANSACTION_COMMANDS
     own_time = sum(used.get(name, 0) for name in sent if not name.startswith("info"))
     return {**quantiles(nanoseconds), "redis": own_time / count, "round_trips": reads / count}
 
 
 def quantiles(nanoseconds: list[int]) -> dict[str, float]:
-    """In µs."""
+    """The median (p50), p99 and maximum, in µs."""
     ordered = sorted(nanoseconds)
     return {
         "p50": statistics.median(ordered) / 1000,

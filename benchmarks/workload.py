@@ -1,4 +1,4 @@
-"""What is measured: each operation on the same users, data and numbers of sessions, whoever carries it out."""
+"""The workload: all contenders execute the operations on the same users, data and numbers of sessions."""
 
 APP = "webapp"
 IP = "192.0.2.7"
@@ -6,9 +6,11 @@ DATA = {"name": "Peter", "unread": 12, "admin": False, "last_page": "/orders/202
 CHANGES = {"unread": 13, "last_page": "/orders/2026/8"}
 DT = 3600
 
-# Sessions that get and set choose among, a user's that soid and killsoid meet, and the app's that soapp lists.
+# How many sessions get and set choose from.
 POOL = 1000
+# How many sessions of a user soid and killsoid find.
 SESSIONS_OF_USER = 5
+# The app that soapp lists, and how many sessions it has.
 LISTED_APP = "listed"
 LISTED = 100
 

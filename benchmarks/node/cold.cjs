@@ -1,4 +1,4 @@
-// One start of redis-sessions, to its first answer.
+// Starts redis-sessions and prints its first answer.
 const RedisSessions = require("redis-sessions").default ?? require("redis-sessions");
 const sessions = new RedisSessions({ options: { url: process.env.REDIS_URL }, namespace: "cold", wipe: 0 });
 const request = process.argv[2] === "create"

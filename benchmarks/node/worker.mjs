@@ -1,4 +1,4 @@
-// redis-sessions 4.0.0, called directly as a Node Lambda function would call it: the same orders as handler_worker.py.
+// redis-sessions 4.0.0, called directly, like in a Node Lambda function. Executes the same orders as handler_worker.py.
 import { createInterface } from "node:readline";
 import RedisSessions from "redis-sessions";
 
