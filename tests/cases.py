@@ -1,6 +1,6 @@
-"""One case for each function: what the tests know about it and cannot read from its source, its event or the template.
+"""One case for each route: what the tests must know about it beyond its source, its event and the template.
 
-A case has the name of its function's folder, which is also that of its event and of the store's method.
+A case has the name of the function's folder, of its event and of the store's method: all three are the same.
 """
 
 from dataclasses import dataclass, field
@@ -24,21 +24,21 @@ CURSOR = Cursor(1_768_469_400, "0123456789abcdef" * 2)
 
 @dataclass(frozen=True)
 class Case:
-    """What a route does with its sample event."""
+    """What a route does with its sample event, and what that costs."""
 
-    # The call of the store's method, what the method returns in a test, and the answer's body.
+    # The expected call of the store's method, the result that it returns in a test, and the answer's body for that.
     call: Any
     result: Any
     answer: str
-    # The body on a store without sessions of the event's app. None where each answer differs.
+    # The answer's body when the app of the event has no sessions. None if every answer is different.
     on_empty: str | None
-    # The round trips to Redis on a warm connection.
+    # How many round trips to Redis the call takes on an open connection.
     round_trips: int
-    # What CloudWatch is told of `result`.
+    # The CloudWatch metrics that `result` causes.
     metrics: dict[str, int] = field(default_factory=dict)
 
     def run(self, name: str, store: SessionStore, token: str) -> Any:
-        """Makes the call on a real store, with a real token."""
+        """Makes the call on a real store, with a real token in place of the sample."""
         _, args, kwargs = self.call
         return getattr(store, name)(*(token if arg == TOKEN else arg for arg in args), **kwargs)
 

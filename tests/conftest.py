@@ -20,10 +20,10 @@ from tests.figures import Figures
 from tests.leaks import WATCH
 from tests.servers import BINARIES, FAKEREDIS, REAL, Server, Servers
 
-# Powertools reads it when it is imported, which only the tests' modules do.
+# Powertools reads this when it is imported. Only test modules import it, after this file.
 os.environ["POWERTOOLS_SERVICE_NAME"] = "rest-sessions"
 
-# By which also those tests know of `make soak` that are made while they are collected.
+# Schemathesis generates its tests during collection, where no fixture is available. They read this profile instead.
 hypothesis.settings.register_profile("soak", deadline=None)
 
 
@@ -38,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header() -> str:
-    """Which servers the tests run on; what is missing is said here once, not at each skipped test."""
+    """The servers that the tests run on. A missing one is reported here once, not at each skipped test."""
     binaries = [f"{name} ({shutil.which(name) or 'missing: its tests are skipped'})" for name in BINARIES]
     return f"stores: {FAKEREDIS}, {', '.join(binaries)}, and a cluster of each"
 
@@ -51,7 +51,7 @@ def soak(pytestconfig: pytest.Config) -> bool:
 
 @pytest.fixture(scope="session")
 def figures(soak: bool) -> Iterator[Figures]:
-    """Where a test notes what it measured."""
+    """Where a test records its measurements."""
     figures = Figures()
     yield figures
     if soak:
@@ -59,7 +59,7 @@ def figures(soak: bool) -> Iterator[Figures]:
 
 
 class Clock:
-    """A clock that stands still until it is set."""
+    """A clock that stands still until a test sets it."""
 
     def __init__(self, now: float = 1_700_000_000) -> None:
         self.now = now
@@ -76,13 +76,13 @@ def servers() -> Iterator[Servers]:
 
 @pytest.fixture(params=[FAKEREDIS, *REAL])
 def server(servers: Servers, request: pytest.FixtureRequest) -> Server:
-    """Each server there is."""
+    """Each server: fakeredis, standalone servers and clusters."""
     return servers.get(request.param)
 
 
 @pytest.fixture(params=REAL)
 def real_server(servers: Servers, request: pytest.FixtureRequest) -> Server:
-    """Each server there is but fakeredis: where real threads race, or commands are watched."""
+    """Each server except fakeredis, for tests of races between threads or of the commands that a server receives."""
     return servers.get(request.param)
 
 
@@ -108,16 +108,16 @@ def real_store(real_server: Server, namespace: str, clock: Clock) -> SessionStor
 
 @pytest.fixture
 def keys(server: Server, namespace: str) -> Callable[[], set[str]]:
-    """All keys that the test's store holds now."""
+    """Returns the keys that are in the test's namespace now."""
     return lambda: server.keys(namespace)
 
 
-# The one key that is told on purpose: to who starts `make dev AUTH=1` and has given none.
+# `make dev AUTH=1` without API_KEYS generates a key and prints it. No other key may be printed.
 OWN_KEY = re.compile(r"(?<=curl -H 'Authorization: Bearer )[^']+")
 
 
 class Dev:
-    """`make dev` without the make, as a process of its own."""
+    """`python -m dev`, which is what `make dev` runs, in a process of its own."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self.port = free_port()
@@ -138,7 +138,7 @@ class Dev:
                 break
         assert re.search(r"listens on", self.greeting), self.greeting
         WATCH.read(OWN_KEY.sub("", self.greeting), "process")
-        # Read as it comes: a full pipe would hold it up.
+        # Read continuously, because a full pipe would block the process.
         self._output: list[str] = []
         self._reader = threading.Thread(target=self._output.extend, args=(self.process.stdout,))
         self._reader.start()
@@ -148,7 +148,7 @@ class Dev:
         return f"http://{LOOPBACK}:{self.port}"
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> str:
-        """Ends it, as Ctrl-C does unless told otherwise; what it printed since its greeting."""
+        """Ends the process, by default like Ctrl-C; what it printed after its greeting."""
         self.process.send_signal(how)
         self.process.wait(timeout=10)
         self._reader.join()
@@ -184,7 +184,7 @@ def devs(servers: Servers) -> Iterator[Callable[[Server], Dev]]:
 
 @pytest.fixture
 def http(devs: Callable[[Server], Dev], server: Server) -> Iterator[httpx.Client]:
-    """An HTTP client of `make dev` on each server."""
+    """An HTTP client of `make dev`, which runs on each server in turn."""
     with httpx.Client(base_url=devs(server).url, timeout=20) as client:
         yield client
 

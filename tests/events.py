@@ -1,4 +1,4 @@
-"""The sample events, which `sam local invoke` also takes, and variations of them."""
+"""The sample events, which `sam local invoke` also uses, and variations of them."""
 
 import copy
 import json
@@ -11,7 +11,7 @@ EVENTS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in _F
 
 
 def request(name: str, *, path=(), query=(), headers=(), **parts) -> dict[str, Any]:
-    """A copy of the event with some parts changed. A part that is None is left out."""
+    """A copy of the event with changes. A part that is set to None is removed."""
     event = copy.deepcopy(EVENTS[name])
     for part, changes in (("pathParameters", path), ("queryStringParameters", query), ("headers", headers)):
         changed = {**event.get(part, {}), **dict(changes)}
@@ -21,7 +21,7 @@ def request(name: str, *, path=(), query=(), headers=(), **parts) -> dict[str, A
 
 
 def http_request(name: str, *, app: str, token: str = "") -> dict[str, Any]:
-    """The event as arguments of httpx's `request`: the same request over HTTP, for this app and token."""
+    """The event as an HTTP request for this app and token: the arguments of httpx's `request`."""
     event = EVENTS[name]
     method, _, route = event["routeKey"].partition(" ")
     path = route.format(**{**event.get("pathParameters", {}), "app": app, "token": token})

@@ -1,4 +1,4 @@
-"""What `make soak` measured, as the last part of docs/reliability.md."""
+"""The measurements of `make soak`: the table at the end of docs/reliability.md."""
 
 import os
 import platform
@@ -15,19 +15,19 @@ HEADING = "## Figures of the last `make soak`\n"
 
 @dataclass
 class Figures:
-    """Rows of a table, each by what it tells of."""
+    """The rows of the table, by the text in their first column."""
 
     rows: dict[str, str] = field(default_factory=dict)
 
     def add(self, what: str, measured: str, promised: str = "", *, kept: bool = True) -> None:
-        """Notes what was measured of what was promised; a promise that was not kept stays visible as missed."""
+        """Adds a row: what was measured, and what is promised. A promise that is not kept is marked as missed."""
         verdict = "" if not promised else "kept" if kept else "**missed**"
         self.rows[what] = (
             f"| {what} | {measured} | {promised} | {verdict} | {datetime.now(tz=UTC).date().isoformat()} |"
         )
 
     def write(self, servers: Sequence[str]) -> None:
-        """Puts each row in place of that of an earlier run. `servers` are the binaries that there were."""
+        """Writes the rows, which replace those of earlier runs. `servers` are the installed binaries."""
         text, heading, table = DOCUMENT.read_text(encoding="utf-8").partition(HEADING)
         assert heading, f"{DOCUMENT} has no place for the figures"
         earlier = {row.split(" | ")[0].removeprefix("| "): row for row in table.splitlines() if row.endswith(" |")}

@@ -1,7 +1,8 @@
-"""A process that serves as Lambda's does, and tells what it grew by: `python -m tests.handler_worker FOLDER`.
+"""A process that serves requests like one of Lambda's, and measures itself: `python -m tests.handler_worker FOLDER`.
 
-The environment says which store, WARM_UP and REQUESTS how much. What the functions write goes to stdout. FOLDER gets
-`tokens`, all that were issued, a line each, and `measured`.
+The environment names the server in SERVER and REDIS_URL, and the number of requests in WARM_UP and REQUESTS. The output
+of the functions goes to stdout. The process writes two files to FOLDER: `tokens` has every token that was issued, one a
+line; `measured` has the measurements after WARM_UP and after REQUESTS.
 """
 
 import base64
@@ -25,7 +26,7 @@ USERS = 50
 
 
 def requests(api: Api, tokens: TextIO) -> Iterator[object]:
-    """Requests of all routes without end: what clients do, what they do wrong, and what no client is to blame for."""
+    """Endless requests to all functions: valid ones, invalid ones, and one with a fault of the gateway (500)."""
     call = api.call
     data = json.dumps({"name": DATUM, "cart": 3, "member": True})
     in_base64 = {"body": base64.b64encode(data.encode()).decode(), "isBase64Encoded": True}
@@ -67,7 +68,7 @@ def requests(api: Api, tokens: TextIO) -> Iterator[object]:
 
 @dataclass
 class Measured:
-    """Resident memory, and what the server counts of connections."""
+    """The resident memory of this process, and the server's counts of connections and clients."""
 
     kilobytes: int
     connections: int
@@ -91,7 +92,7 @@ def main() -> None:
     with (folder / "tokens").open("w", encoding="ascii") as tokens:
         served = requests(Api(load_handlers(read_template())), tokens)
         for number in ("WARM_UP", "REQUESTS"):
-            # The last of them, so that none is kept.
+            # Consumes the requests without keeping their answers.
             next(islice(served, int(os.environ[number]) - 1, None))
             measured.append(asdict(Measured.now(nodes)))
     (folder / "measured").write_text(json.dumps(measured), encoding="ascii")

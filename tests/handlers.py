@@ -1,4 +1,4 @@
-"""The handlers of the template's functions, called as Lambda calls them: with events of API Gateway."""
+"""Calls the handlers of the template's functions as Lambda does, with events of API Gateway."""
 
 import json
 from typing import Any
@@ -12,13 +12,13 @@ REGISTRY = json.dumps({"keys": [{"name": "web", "key": KEY, "apps": "*", "allow"
 
 
 class Api:
-    """The functions by the names of their folders, each called with its sample event changed in parts."""
+    """The functions by the names of their folders. Each call sends the sample event with changes."""
 
     def __init__(self, handlers: dict[str, Handler]) -> None:
         self._handlers = handlers
 
     def call(self, name: str, status: int = 200, *, caller=None, **changes) -> Any:
-        """What the function answers with `status` to its event with these changes, of `caller`."""
+        """The function's answer to its event with `changes`, sent by `caller`. Its status must be `status`."""
         event = request(name, **changes)
         if caller:
             event["requestContext"]["authorizer"] = {"lambda": caller}
@@ -28,7 +28,7 @@ class Api:
         return response
 
     def ask(self, name: str, status: int = 200, **changes) -> Any:
-        """What is in the body of that answer."""
+        """The JSON in the body of that answer."""
         return json.loads(self.call(name, status, **changes)["body"])
 
     def create(self, **changes) -> str:

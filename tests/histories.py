@@ -1,7 +1,7 @@
-"""Histories: calls of many threads on few sessions, each as its caller saw it, held against what the contract says.
+"""Histories: the calls of many threads on few sessions, each with its answer, and a check of them against the contract.
 
-A session's counters tell in which order its reads and writes took effect, so that a history can be checked call by
-call, with no search for an order that would explain it.
+A session's counters show the order in which its reads and writes took effect. So a history can be checked call by call,
+without a search for an order that would explain it.
 """
 
 import random
@@ -28,9 +28,9 @@ _OPERATIONS = {"create": 12, "get": 30, "set": 36, "kill": 12, "kill_of_id": 6, 
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """A call, when it began and ended, and its answer; `failed` when the store was unavailable.
+    """A call: when it began and ended, and its answer. `failed` means that the store was unavailable.
 
-    What is known of a call that failed is only that it may have taken effect, once or twice, or not at all.
+    A failed call may have taken effect once, twice or not at all.
     """
 
     operation: str
@@ -52,9 +52,9 @@ class Call:
 
 
 class Players:
-    """Threads that call stores at random, each thread one of them, and remember what was answered.
+    """Threads that make random calls and record the answers. Each thread has a store of its own.
 
-    A call has the time that a request has.
+    Each call has the deadline of a request.
     """
 
     def __init__(self, stores: Sequence[SessionStore], seed: int) -> None:
@@ -65,7 +65,7 @@ class Players:
         self._sessions: list[tuple[str, str]] = []
 
     def play(self, rounds: int | None = None) -> None:
-        """`rounds` calls of each thread, or as many as there are until `stop`."""
+        """Each thread makes `rounds` calls, or goes on until `stop` if that is None."""
         with ThreadPoolExecutor(len(self._stores)) as pool:
             list(pool.map(lambda number: self._play(number, rounds), range(len(self._stores))))
 
@@ -73,7 +73,7 @@ class Players:
         self._done.set()
 
     def read_all(self) -> None:
-        """Ends the history with a read of each session, which tells the living from the dead."""
+        """Ends the history with a read of each session, which shows whether the session is alive."""
         for id, token in self._sessions:
             self._call(self._stores[0], "get", id, token)
 
@@ -84,7 +84,7 @@ class Players:
         while turn != rounds and not self._done.is_set():
             turn += 1
             [operation] = choice.choices(names, weights)
-            # Mostly one of the latest sessions.
+            # One of the latest sessions, so that the threads share them.
             known = self._sessions[-4:]
             id, token = choice.choice(known) if known else (choice.choice(USERS), "")
             if not token:
@@ -122,9 +122,9 @@ class Players:
 
 
 def violations(calls: Sequence[Call], *, exact: bool = True) -> list[str]:
-    """What in a history contradicts the contract.
+    """The contradictions between a history and the contract.
 
-    `exact` when no call failed or was sent again: then each counts, and is counted, just once.
+    `exact` means that no call failed or was resent. Then each call must count, and be counted, exactly once.
     """
     kills = [call for call in calls if call.is_kill]
     lives = [_Life(create, calls) for create in calls if create.operation == "create" and not create.failed]
@@ -140,7 +140,7 @@ def _is_count(kill: Call) -> bool:
 
 
 class _Life:
-    """All that happened to one session."""
+    """The calls that concern one session."""
 
     def __init__(self, create: Call, calls: Sequence[Call]) -> None:
         self.create = create
@@ -160,14 +160,14 @@ class _Life:
         self._begin = max(call.begin for call in (create, *self.hits))
         self._end = min((miss.end for miss in self.misses), default=inf)
 
-        # As the last read or a kill tells.
+        # The last read shows it, or an answered kill.
         self.has_ended = bool(self.misses) or any(map(self._must_have_ended_by, self.kills))
 
     def _must_have_ended_by(self, kill: Call) -> bool:
         return not kill.failed and self.create.end < kill.begin
 
     def may_have_ended_by(self, kill: Call) -> bool:
-        """Whether there is a moment within the kill with all hits before it, and all misses after it."""
+        """Whether the kill can have taken effect at a moment after all hits and before all misses."""
         return max(kill.begin, self._begin) <= min(kill.last_effect, self._end)
 
     def faults(self, *, exact: bool) -> Iterator[str]:
@@ -200,7 +200,7 @@ class _Life:
             latest = max(latest, hit.begin)
 
     def _data_faults(self, hit: Call) -> Iterator[str]:
-        """A key's text is of the latest write before the hit, or of one that may have been carried out meanwhile."""
+        """Checks each key: its text must come from the latest write before the hit, or from a concurrent write."""
         for key in KEYS:
             text = hit.answer.data.get(key)
             if key in hit.changes:
@@ -210,7 +210,7 @@ class _Life:
             writes = [write for write in self.writes if key in write.changes and write is not hit]
             earlier = [write for write in writes if write.answer and _number(write) < _number(hit)]
             latest = max(earlier, key=_number, default=self.create)
-            # Also one that was answered with `missing`: at its second try, after the first and then a kill.
+            # A `set` that was answered with "missing" counts too: a kill may have come between its two attempts.
             possible = [write for write in writes if write not in earlier and write.begin <= hit.end]
             if text not in [write.changes.get(key) for write in (latest, *possible)]:
                 yield f"{key}={text}, which no write can have left there"
@@ -221,17 +221,17 @@ def _without_nulls(data: Mapping[str, str | None]) -> dict[str, str | None]:
 
 
 def _number(hit: Call) -> int:
-    """How many uses the session had had before this one."""
+    """How many uses the session had before this one."""
     return hit.answer.r + hit.answer.w - (3 if hit.operation == "set" else 2)
 
 
 def _miscounts(kills: Sequence[Call], lives: Sequence[_Life], calls: Sequence[Call], *, exact: bool) -> Iterator[str]:
-    """Whether each session that was counted as killed can be one that ended by that kill, each once."""
+    """Matches the counts of kills with the sessions that ended. Each count needs a session of its own."""
     lives = [life for life in lives if life.has_ended]
     counted = [kill for kill in kills if not kill.failed for _ in range(kill.answer)]
     ended_by: dict[int, Call] = {}
 
-    # Kuhn's algorithm for a matching of the counted with the ended.
+    # Kuhn's algorithm for bipartite matching: counts on one side, ended sessions on the other.
     def match(kill: Call, seen: set[int]) -> bool:
         for number, life in enumerate(lives):
             if number not in seen and kill in life.kills and life.may_have_ended_by(kill):
@@ -242,7 +242,7 @@ def _miscounts(kills: Sequence[Call], lives: Sequence[_Life], calls: Sequence[Ca
         return False
 
     unmatched = [kill for kill in counted if not match(kill, set())]
-    # A create that failed may have left a session whose token nobody knows.
+    # A failed create may have made a session whose token nobody knows.
     unknown = sum(call.operation == "create" and call.failed for call in calls)
     if len(unmatched) > unknown:
         yield f"{len(counted)} kills were counted, of which {len(unmatched)} fit no session that ended"

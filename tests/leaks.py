@@ -1,10 +1,10 @@
-"""Whether anything that a test run had the product write holds a token, a key or a datum that the run used.
+"""Searches everything that the service writes during a test run for the tokens, keys and data that the run used.
 
-All of it is gathered while the tests run, and searched at the end of the run, which fails when a secret is found. The
-tests need not know: both sides are gathered where requests, answers and output pass by, in `Plugin` and in conftest.
+Secrets and output are collected while the tests run, and searched at the end. The run fails if a secret is found. Tests
+need no code for this: `Plugin` and conftest collect both wherever requests, answers and output pass through.
 
-A secret of fewer than WINDOW characters cannot be told from ordinary words, and is left out, and so is one that says
-one character over and over. The keys of data are no secret: a message may name the one that is wrong.
+A secret of fewer than WINDOW characters is ignored, because it cannot be told from ordinary words. So is one that only
+repeats a few characters. The keys of data are no secrets: a message may name the key that is wrong.
 """
 
 import base64
@@ -23,15 +23,15 @@ from urllib.parse import unquote
 import pytest
 
 WINDOW = 12
-# Of a longer secret, the beginning: no token is longer than this.
+# Only this much of a longer secret is searched for. No token is longer.
 _LOOKED_FOR = 6 * WINDOW
 _FEWEST_CHARACTERS = 4
 _SEARCHED_AT_ONCE = 100_000
-# How a well-known long number begins, and what SAM prints by itself.
+# The beginning of a well-known long number. SAM prints it as an example of an AWS account.
 _EXAMPLE_ACCOUNT = "123456789012"
 
 KINDS = ("token", "key", "datum")
-# A test's own process, `make dev` and other processes, answers that are errors.
+# The output of the tests' own process, the output of `make dev` and other processes, and the bodies of error answers.
 PLACES = ("log", "process", "error body")
 
 _TOKEN_IN_PATH = re.compile(r"/(?:get|set|kill)/([^/]+)")
@@ -39,8 +39,10 @@ _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
 class Watch:
-    """The secrets that were used, and the texts in which none may stand, nor its beginning, its end, or so long a part
-    of it that one of its pieces of WINDOW characters is whole.
+    """The secrets that were used, and the output in which none may appear.
+
+    A part of a secret counts too, if it contains the first or the last WINDOW characters, or one of the pieces of
+    WINDOW characters into which the secret is cut.
     """
 
     def __init__(self) -> None:
@@ -50,7 +52,7 @@ class Watch:
         self.characters: Counter[str] = Counter()
 
     def keep(self, kind: str, secret: str) -> None:
-        """From now on, and in all that was read before, `secret` may not stand anywhere."""
+        """Adds a secret. It may not appear in any output, earlier or later."""
         last = min(len(secret), _LOOKED_FOR) - WINDOW
         starts = [*range(0, last, WINDOW), last] if last >= 0 else []
         parts = [secret[start : start + WINDOW] for start in starts]
@@ -59,7 +61,7 @@ class Watch:
         self._kinds.update(dict.fromkeys(parts, kind))
 
     def keep_datum(self, value: Any) -> None:
-        """Likewise all that a JSON value holds but the keys."""
+        """Adds everything in a JSON value except its keys."""
         match value:
             case str():
                 self.keep("datum", value)
@@ -72,10 +74,10 @@ class Watch:
                     self.keep_datum(member)
 
     def keep_body(self, body: bytes) -> None:
-        """Likewise each datum of a request's body, which need not be JSON."""
+        """Adds the data in a request's body, which need not be valid JSON."""
         text = body.decode(errors="replace")
         try:
-            # Numbers by the digits with which they were sent.
+            # Numbers as the digits that were sent.
             self.keep_datum(json.loads(text, parse_int=str, parse_float=str))
         except (ValueError, RecursionError):
             for string in _STRING.findall(text):
@@ -85,12 +87,12 @@ class Watch:
         self.keep("key", header.partition(" ")[2] or header)
 
     def keep_registry(self, document: str) -> None:
-        """Likewise the keys of a registry, however broken."""
+        """Adds the keys of a registry, even of a broken one."""
         for key in re.findall(r'"key": *"([^"]*)"', document):
             self.keep("key", key)
 
     def keep_event(self, event: Mapping[str, Any]) -> None:
-        """Likewise all that an event of API Gateway brings to a function."""
+        """Adds the secrets in an event of API Gateway."""
         self.keep("token", (event.get("pathParameters") or {}).get("token") or "")
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
         for header in (headers.get("authorization", ""), *(event.get("identitySource") or [])):
@@ -104,13 +106,13 @@ class Watch:
             self.keep_body(body.encode(errors="surrogatepass"))
 
     def read(self, text: str, place: str, test: str = "") -> None:
-        """`text` is something that the product wrote, in `test` or else in the one that runs now."""
+        """Adds output of the service, written during `test` or else during the current test."""
         if text:
             self.characters[place] += len(text)
             self._texts.append((text, place, test or os.environ.get("PYTEST_CURRENT_TEST", "no test")))
 
     def leaks(self) -> list[str]:
-        """Which kind of secret was found where; never the secret."""
+        """Which kind of secret was found in which place. It never contains the secret."""
         found = {
             f"a {self._kinds[part]} in the {place} of {test}"
             for text, place, test in self._texts
@@ -129,7 +131,7 @@ WATCH = Watch()
 
 
 class Plugin:
-    """Lets WATCH see what passes, and fails the run for what it finds."""
+    """Passes secrets and output to WATCH, and fails the run if it finds a leak."""
 
     def __init__(self) -> None:
         self._faults: list[str] = []
@@ -148,7 +150,7 @@ class Plugin:
         _around("_pytest.capture:CaptureFixture.readouterr", None, lambda read: WATCH.read("".join(read), "log"))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        # The last of a test's three reports has the output of all three.
+        # A test has three reports. The last one has the output of all three.
         if report.when == "teardown":
             WATCH.read("".join(text for _, text in report.sections), "log", report.nodeid)
 
@@ -178,7 +180,7 @@ def _is_of_all_tests(session: pytest.Session) -> bool:
 
 
 def _around(name: str, before: Callable[..., object] | None, after: Callable[..., object] = lambda _: None) -> None:
-    """Has the function of that name show its arguments to `before` and its result to `after`."""
+    """Wraps the function of that name: `before` gets its arguments, and `after` its result."""
     owner_name, _, attribute = name.replace(":", ".").rpartition(".")
     owner = pkgutil.resolve_name(owner_name)
     function = getattr(owner, attribute)
@@ -201,7 +203,7 @@ def _read_response(response: Mapping[str, Any]) -> None:
 
 def _keep_data(*args: Any, data: Mapping[str, str | None] | None = None, **_: Any) -> None:
     for text in (data or (isinstance(args[-1], Mapping) and args[-1]) or {}).values():
-        # Texts of JSON, but a test's own may be anything.
+        # JSON texts, but a test may pass any text.
         WATCH.keep("datum", (text or "").strip('"'))
 
 

@@ -1,4 +1,4 @@
-"""Calls that go on while a test does harm to what they need."""
+"""Continuous calls of several stores while a test injects faults."""
 
 import threading
 import time
@@ -10,12 +10,12 @@ import redis
 from rest_sessions.store.sessions import SessionStore
 from tests.histories import Call, Players, violations
 
-# Within which every call has to end.
+# The time within which every call must end.
 SECONDS = 5.0
 
 
 class Load:
-    """Players at work on stores while a test does harm, and what became of their calls."""
+    """Runs random calls in the background while a test injects faults."""
 
     def __init__(self, stores: Sequence[SessionStore]) -> None:
         self._players = Players(stores, seed=0)
@@ -34,7 +34,7 @@ class Load:
         self._thread.join()
 
     def go_on(self, calls: int, *, until: Callable[[list[Call]], bool] = lambda ended: True) -> list[Call]:
-        """Waits until so many calls have begun and ended, and what `until` says of them; those calls."""
+        """Waits until `calls` or more new calls have ended, and `until` holds for them; these calls."""
         begin = time.monotonic()
         while True:
             ended = [call for call in list(self._players.calls) if call.begin > begin]
@@ -44,7 +44,7 @@ class Load:
             time.sleep(0.02)
 
     def settle(self, *, exact: bool) -> None:
-        """After the load: reads each session, and holds the whole history against the contract."""
+        """After the load: reads each session, and checks the whole history against the contract."""
         self._players.read_all()
         self.assert_in_time()
         assert violations(self._players.calls, exact=exact) == []

@@ -1,4 +1,4 @@
-"""The commands that a server runs."""
+"""Records the commands that a server runs."""
 
 import threading
 
@@ -6,7 +6,10 @@ from tests.servers import Server
 
 
 class Monitor:
-    """The commands that a server runs, by MONITOR, from here to `stop`, each as its words; an empty one is left out."""
+    """Records with MONITOR the commands that a server runs until `stop`.
+
+    Each command is a pair: the type of its client (`lua` for a script's command) and its words, without empty ones.
+    """
 
     def __init__(self, server: Server) -> None:
         self._client = server.connect()

@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback, to see and disturb what passes between the store and its server."""
+"""A TCP proxy on loopback that observes and disturbs the traffic between a store and its server."""
 
 import contextlib
 import socket
@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 
 from dev.embedded_store import LOOPBACK, free_port
 
-# Passes a piece of a reply on to the client, or does worse.
+# Handles a piece of a reply: forwards it to the client, or disturbs it.
 PassOn = Callable[[socket.socket, bytes], None]
 
-# Below the size of a large request, so that the rest of it waits where it was sent.
+# Smaller than a large request, so that the rest of the request stays in the sender's buffer.
 _RECEIVE_BUFFER = 4096
 
 
@@ -43,9 +43,9 @@ def byte_by_byte(client: socket.socket, reply: bytes) -> None:
 
 
 class Proxy:
-    """Forwards each connection to `target`, a port; counts connections, and how often an answer followed a request.
+    """Forwards each connection to the port `target`. Counts connections and round trips.
 
-    `pass_on` is what becomes of replies, on connections there are as well.
+    `pass_on` handles the replies. A new value also applies to open connections.
     """
 
     def __init__(self, target: int) -> None:
@@ -59,27 +59,27 @@ class Proxy:
         self.accept()
 
     def accept(self) -> None:
-        """Takes connections, after `refuse` again."""
+        """Accepts connections. Call it again after `refuse`."""
         listener = socket.create_server((LOOPBACK, self.port))
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         self._listener = listener
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
 
     def refuse(self) -> None:
-        """Ends all connections, and takes no more."""
-        # A thread that waits in accept keeps a closed socket listening.
+        """Closes all connections and refuses new ones."""
+        # While a thread waits in accept(), a closed socket would still listen.
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.cut()
 
     def cut(self) -> None:
-        """Ends all connections; new ones are still taken."""
+        """Closes all connections. New ones are still accepted."""
         for link in tuple(self._links):
             link.close()
 
     def hold_next(self) -> threading.Event:
-        """Reads nothing from the next connection until the event is set."""
+        """Forwards no request of the next connection until the returned event is set."""
         self._hold = threading.Event()
         return self._hold
 
@@ -101,7 +101,7 @@ class Proxy:
 
 
 class _Link:
-    """One connection, and its own to the server."""
+    """A client's connection, and the connection to the server that belongs to it."""
 
     def __init__(self, proxy: Proxy, client: socket.socket) -> None:
         self._proxy = proxy
@@ -133,7 +133,7 @@ class _Link:
         self._proxy._links.discard(self)
         for end in (self._client, self._server):
             if end:
-                # Wakes the thread that reads from it.
+                # This wakes the thread that reads from it.
                 with contextlib.suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
                 end.close()

@@ -1,4 +1,4 @@
-"""The routes, as the functions declare them."""
+"""The routes as their functions declare them."""
 
 import importlib.util
 from pathlib import Path
@@ -11,7 +11,7 @@ FUNCTIONS = {path.parent.name: path for path in sorted((Path(__file__).parents[1
 
 
 def load(function: str) -> ModuleType:
-    """The module of a function, run anew."""
+    """The module of a function, executed again."""
     spec = importlib.util.spec_from_file_location(f"{function}_app", FUNCTIONS[function])
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -30,7 +30,7 @@ def _declared() -> dict[str, Route]:
     return {function: handler for function, handler in handlers.items() if isinstance(handler, Route)}
 
 
-# By the name of the function.
+# By the name of the function's folder.
 ROUTES = _declared()
 # The operation of each route that needs a key.
 OPERATIONS = {function: route.operation for function, route in ROUTES.items() if route.operation}

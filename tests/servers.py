@@ -1,4 +1,4 @@
-"""The servers that the tests run on, each started when a test first asks for it."""
+"""The servers that the tests run on. Each starts when a test first needs it."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ from rest_sessions.settings import Settings
 
 FAKEREDIS = "fakeredis"
 BINARIES = ("redis-server", "valkey-server")
-# Each cluster's name, and what its three masters run.
+# The name of each cluster, and the binary of its three masters.
 CLUSTERS = {"redis-cluster": "redis-server", "valkey-cluster": "valkey-server"}
 REAL = (*BINARIES, *CLUSTERS)
 
@@ -36,7 +36,7 @@ class Server:
         return Settings(self.url, self.is_cluster, namespace, missing_session_is_error=False)
 
     def connect(self) -> redis.Redis | RedisCluster:
-        """A client of the tests' own, to look at what the store did."""
+        """A plain Redis client, for a look at what the store did."""
         return (RedisCluster if self.is_cluster else redis.Redis).from_url(self.url, protocol=2)
 
     def keys(self, namespace: str) -> set[str]:
@@ -45,7 +45,7 @@ class Server:
 
 
 class Servers(contextlib.ExitStack):
-    """Starts servers by name, each once, and ends them all with the test run."""
+    """Starts servers by name, each of them once. Stops them all at the end."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class Servers(contextlib.ExitStack):
         return self.enter_context(server_process(binary_of(name)))
 
     def start_cluster(self, binary: str, *options: str, replicas: int = 0) -> str:
-        """The URL of a node of a new cluster of three masters, each with so many replicas."""
+        """Starts a cluster of three masters, each with so many `replicas`; the URL of one of its nodes."""
         urls = []
         for _ in range(3 * (1 + replicas)):
             of_cluster = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]

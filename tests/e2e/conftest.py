@@ -1,4 +1,4 @@
-"""The API as its clients meet it: at URL with KEY, or without these the built stack, in containers."""
+"""The API that the end-to-end tests call: the one at URL, with KEY, or else the built stack in containers."""
 
 import os
 import re
@@ -16,10 +16,10 @@ from tests.leaks import WATCH
 URL = os.environ.get("URL", "")
 KEY = os.environ.get("KEY", "")
 
-# Lines of SAM's gateway, which logs the path of each request and of each that it refused, as AWS's does not.
+# Log lines of SAM's gateway. Unlike AWS's gateway, it logs the path of each request, also of refused ones.
 PATHS = re.compile(r'^(.* - - \[[^]]*\] "|Lambda authorizer failed to invoke successfully: ).*$', re.MULTILINE)
 
-# A container for a first request to a function takes a while.
+# The first request to a function waits until its container has started.
 SECONDS = 60
 
 
@@ -35,7 +35,7 @@ class Api:
 
 @pytest.fixture(scope="session")
 def local() -> Iterator[Stack]:
-    """What `sam local` needs; only where no deployed API is tested."""
+    """What `sam local` needs. Tests that use it are skipped for a deployed API."""
     if URL:
         pytest.skip("these run in containers, not at an address")
     with stack(f"rest-sessions-e2e-{os.getpid()}") as local:
@@ -66,7 +66,7 @@ def http(api: Api) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def app(http: httpx.Client) -> Iterator[str]:
-    """An app that nobody else uses; nothing of it stays."""
+    """An app that nobody else uses. All its sessions are killed at the end."""
     name = f"e2e-{os.urandom(6).hex()}"
     yield name
     assert http.delete(f"/{name}/killall").status_code == 200

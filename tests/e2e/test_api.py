@@ -1,4 +1,4 @@
-"""The contract over HTTP, through API Gateway or SAM's, the authorizer and Lambda functions in their containers."""
+"""The contract over HTTP, through API Gateway or SAM's gateway, the authorizer, and functions in their containers."""
 
 import json
 from pathlib import Path
@@ -145,7 +145,7 @@ def test_no_log_of_a_function_holds_a_token_a_key_or_data(api, http, app, log: P
     http.get(f"/{app}/get/{token}")
     http.post(f"/{app}/set/{token}", content=b'{"datum":"a-datum-of-peter"')
     http.delete(f"/{app}/killsoid/peter")
-    # SAM's gateway logs paths, which AWS's does not.
+    # Only the functions' own lines: SAM's gateway logs paths, unlike AWS's.
     lines = [line for line in log.read_text(encoding="utf-8").splitlines() if line.startswith("{")]
     assert any('"message":"Access"' in line for line in lines)
     for line in lines:

@@ -1,4 +1,4 @@
-"""Each sample event through `sam local invoke`, as the README shows it."""
+"""Sends each sample event with `sam local invoke`, as the README shows."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ def invoke(local: Stack, name: str) -> dict:
     function = "".join(word.capitalize() for word in name.split("_"))
     command = [SAM, "local", "invoke", function, "--event", f"events/{name}.json", *local.options()]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
-    # What the function printed; its answer is in stdout.
+    # stderr has the function's output, and stdout its answer.
     WATCH.keep_event(EVENTS[name])
     WATCH.read(result.stderr, "process")
     assert result.returncode == 0, result.stderr
@@ -27,7 +27,7 @@ def invoke(local: Stack, name: str) -> dict:
 
 @pytest.fixture(scope="module")
 def empty(local: Stack) -> Stack:
-    """The store as it is before the other tests of these containers, or after them, with nothing of these apps."""
+    """The stack without sessions in the app of the sample events."""
     invoke(local, "kill_sessions_of_app")
     return local
 

@@ -1,4 +1,4 @@
-"""Who may do what, over HTTP against `make dev AUTH=1`."""
+"""What each key allows, over HTTP against `make dev AUTH=1`."""
 
 import json
 import re
@@ -71,7 +71,7 @@ def store(server: Server) -> SessionStore:
 
 
 def contents(server: Server) -> dict[str, object]:
-    """All that the store holds, counters and times included."""
+    """Everything in the store, with counters and times."""
     with server.connect() as client:
         return {
             key: client.hgetall(key) if ":s:" in key else client.zrange(key, 0, -1, withscores=True)
@@ -129,7 +129,7 @@ def test_ping_is_open(http) -> None:
 
 
 def test_one_answer_of_the_authorizer_serves_two_apps(store, server, monkeypatch) -> None:
-    """API Gateway keeps the answer for a key whatever the route: the layer decides each time."""
+    """API Gateway caches the answer for a key and uses it for every route. So the layer decides for each request."""
     monkeypatch.setattr(route, "open_store", lambda: store)
     monkeypatch.setattr(route, "load_settings", lambda: Settings(server.url, False, NAMESPACE, False))
     handler = route.route("activity")(lambda store, app: store.ping())

@@ -1,4 +1,4 @@
-"""A cluster that changes, stands still, or loses a master, beneath calls that go on."""
+"""Calls to a cluster that changes, freezes or loses a master."""
 
 import contextlib
 import os
@@ -29,7 +29,7 @@ THREADS = 3
 
 @pytest.fixture
 def servers() -> Iterator[Servers]:
-    """A cluster of its own, which may be broken."""
+    """Servers that only this test uses, because it breaks them."""
     with Servers() as servers:
         yield servers
 
@@ -65,7 +65,7 @@ def process_at(port: int) -> int:
 
 
 def within_seconds(call) -> None:
-    """It ends in time: with an answer, or as what says that the store is away."""
+    """Checks that the call ends in time, with an answer or with StoreUnavailable."""
     begin = time.monotonic()
     with contextlib.suppress(StoreUnavailable):
         call()
@@ -73,7 +73,7 @@ def within_seconds(call) -> None:
 
 
 def knows_no_master_at(port: int, node: redis.Redis) -> bool:
-    """Whether all slots are served, and none by that one, as far as the node knows."""
+    """Whether all slots are served, and none at `port`, according to the node."""
     ranges = node.execute_command("CLUSTER SLOTS")
     return node.cluster("INFO")["cluster_state"] == "ok" and port not in [master[1] for _, _, master, *_ in ranges]
 
@@ -118,14 +118,14 @@ def test_a_master_is_gone(cluster, store, namespace, how) -> None:
                 assert store.get_session(APP, token_lost).id == lost
                 break
             except StoreUnavailable:
-                # The cluster takes a moment to hold the node for well again.
+                # The cluster takes a moment to consider the node healthy again.
                 assert time.monotonic() < give_up
                 time.sleep(0.2)
         assert store.get_session(APP, token_kept).id == kept
 
 
 def move(slot: int, source: redis.Redis, target: redis.Redis) -> None:
-    """Moves a slot and its keys, by way of the states in which nodes answer ASK and TRYAGAIN."""
+    """Moves a slot and its keys. Meanwhile the nodes answer ASK and TRYAGAIN."""
     source_id, target_id = source.cluster("MYID"), target.cluster("MYID")
     target.cluster("SETSLOT", slot, "IMPORTING", source_id)
     source.cluster("SETSLOT", slot, "MIGRATING", target_id)
@@ -150,7 +150,7 @@ def test_slots_move_under_load(cluster, namespace) -> None:
 
 
 def test_a_slot_moves_to_a_master_that_joined(cluster, servers, namespace) -> None:
-    """To a user who may do what docs/deploy.md says that one needs."""
+    """The user has only the rights that docs/deploy.md lists."""
     rights = [*ACCESS.replace("${Namespace}", namespace).split(), "+asking", ">secret"]
     for node in nodes_of(cluster).values():
         node.execute_command("ACL", "SETUSER", "web", "reset", *rights)
@@ -172,7 +172,7 @@ def test_a_slot_moves_to_a_master_that_joined(cluster, servers, namespace) -> No
         old.cluster("SETSLOT", slot, "MIGRATING", new.cluster("MYID"))
         keys = old.cluster("GETKEYSINSLOT", slot, 100)
         old.execute_command("MIGRATE", LOOPBACK, port_of(new), "", 0, 5000, "KEYS", *keys)
-        # The new master has all keys and no slot: to a client that asks for the map, it is not there.
+        # The new master has all keys but no slot, so it is not in the map that a client reads.
         assert store.set_session(APP, token, {"k": "2"}).data == {"k": "2"}
         assert store.count_active_users(APP, 60) == 1
         for node in (new, old):
@@ -181,7 +181,7 @@ def test_a_slot_moves_to_a_master_that_joined(cluster, servers, namespace) -> No
 
 
 def test_all_nodes_change_their_addresses(namespace) -> None:
-    """As behind the name of a cluster that was replaced by another."""
+    """As when another cluster takes over the host name."""
 
     @contextlib.contextmanager
     def whole_cluster() -> Iterator[int]:
@@ -207,7 +207,7 @@ def test_a_master_dies_and_its_replica_takes_over(servers, namespace, name) -> N
     url = servers.start_cluster(binary_of(CLUSTERS[name]), "--cluster-node-timeout", "1000", replicas=1)
     cluster = Server(name, url)
     stores = stores_of(cluster, namespace)
-    # In an app of its own, which the load does not touch.
+    # In another app, which the load does not touch.
     kept = stores[0].create_session("kept", "peter", IP, data={"k": "1"})
     victim = owner(cluster, Keyspace(namespace).partition("kept", partition_of_id("peter")).ids)
     living = [node for port, node in nodes_of(cluster).items() if port != victim]
@@ -217,10 +217,10 @@ def test_a_master_dies_and_its_replica_takes_over(servers, namespace, name) -> N
     with Load(stores) as load:
         os.kill(process, signal.SIGKILL)
         assert failures(load.go_on(THREADS, until=failures))
-        # Nodes learn of the new master one after the other; until then some send callers to the old one.
+        # The nodes learn of the new master one after the other. Until then some redirect clients to the old one.
         wait_until(lambda: all(knows_no_master_at(victim, node) for node in living))
         assert failures(load.go_on(100)) == 0
     load.assert_in_time()
-    # The replica may not have had the load's last calls, but what it had is there.
+    # The replica may have missed the last calls of the load, but it has everything that was replicated.
     for store in stores:
         assert store.get_session("kept", kept).data == {"k": "1"}

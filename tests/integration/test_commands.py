@@ -1,4 +1,4 @@
-"""What goes to Redis: how many round trips, which keys, in which slot."""
+"""What the store sends to Redis: how many round trips, and which keys in which slots."""
 
 from urllib.parse import urlsplit
 
@@ -18,7 +18,7 @@ IP = "192.0.2.7"
 
 
 def run_all(store: SessionStore) -> None:
-    """Makes the call of each case, each on a session."""
+    """Makes the call of each case, each with a new session."""
     for name, case in CASES.items():
         case.run(name, store, store.create_session(APP, ID, IP))
 
@@ -30,7 +30,7 @@ def test_round_trips_on_a_warm_connection(real_server: Server, namespace, operat
     with proxy_to(urlsplit(real_server.url).port or 6379) as proxy:
         url = f"redis://127.0.0.1:{proxy.port}"
         store = SessionStore(Client(Settings(url, False, namespace, False)), namespace)
-        # The first time lets the server know the scripts.
+        # The first run loads the scripts.
         run_all(store)
         token = store.create_session(APP, ID, IP)
         proxy.round_trips = 0
@@ -42,7 +42,7 @@ def test_a_script_touches_only_keys_that_were_declared(real_server: Server, name
     if real_server.is_cluster:
         pytest.skip("the same commands, spread over nodes")
     store = SessionStore(Client(real_server.settings(namespace)), namespace, clock)
-    # The first time lets the server know the scripts, so that MONITOR tells none as a text.
+    # The first run loads the scripts, so that MONITOR shows no script text in the second.
     for _ in range(2):
         for i in range(5):
             store.create_session(APP, f"user{i}", IP, ttl=10)

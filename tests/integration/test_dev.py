@@ -1,4 +1,4 @@
-"""`make dev` as a newcomer meets it."""
+"""`make dev`, as a new user starts it."""
 
 import os
 import re
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def path_without_servers(tmp_path: Path) -> str:
-    """A PATH with the interpreter alone."""
+    """A PATH with only the Python interpreter."""
     (tmp_path / "python").symlink_to(sys.executable)
     return str(tmp_path)
 

@@ -1,4 +1,4 @@
-"""The thirteen ways in which rest-sessions and redis-sessions fail, as the contract numbers them, and this does not."""
+"""The thirteen known failures of rest-sessions and redis-sessions, in the contract's order. This service has none."""
 
 import inspect
 import random
@@ -87,7 +87,7 @@ def test_06_killall_beside_create(real_store: SessionStore) -> None:
 
 
 def test_07_kill_counts_as_a_read(real_store: SessionStore, real_server) -> None:
-    """It does not touch a session but to remove it: no command of a kill writes."""
+    """A kill only removes: none of its commands adds or sets a value."""
     token = real_store.create_session(APP, "peter", IP)
     before = commands(real_server)
     real_store.kill_session(APP, token)
@@ -111,7 +111,7 @@ def commands(server) -> dict[str, int]:
 
 
 def test_08_the_clean_up_kills_the_used(store: SessionStore, clock: Clock) -> None:
-    """At the boundary both call it alive; and each session is looked at again before it is removed."""
+    """At the boundary the sweep and a read agree that a session is alive. The sweep checks it again before removal."""
     token = store.create_session(APP, "peter", IP, ttl=10)
     clock.now += 10
     assert store.sweep_expired() == 0
@@ -175,7 +175,7 @@ def test_12_redis_goes_away(namespace) -> None:
 
 
 def test_13_tokens_in_the_log(servers: Servers, namespace) -> None:
-    """That the store holds none is tested beside the store; who may call is another matter than this one."""
+    """The tests of the store check that Redis holds no token. Access is tested elsewhere, so this needs no keys."""
     dev = Dev(
         {"REDIS_URL": servers.get("fakeredis").url, "NAMESPACE": namespace, "POWERTOOLS_METRICS_DISABLED": "false"}
     )

@@ -1,7 +1,7 @@
-"""What a server, or the way to it, can do to calls that go on.
+"""Faults of a server, or of the connection to it, while calls run.
 
-Of each fault the same is asked: every call ends in time, as what it should be or as StoreUnavailable; the first one
-after it works, in the same process; what was answered holds.
+For each fault, the tests require the same: every call ends in time, with the correct answer or with StoreUnavailable;
+the first call after the fault works, in the same process; and what was answered stays true.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ def binary(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def port(binary: str) -> Iterator[int]:
-    """The port of a server of the test's own."""
+    """The port of a server that only this test uses."""
     with server_process(binary) as url:
         yield urlsplit(url).port
 
@@ -113,7 +113,7 @@ def test_while_nothing_works(proxy, stores, fault) -> None:
         with FAULTS[fault](proxy):
             during = load.go_on(THREADS, until=failures)
         after = load.go_on(100)
-    # Without memory, what frees some goes on; and who reads no session needs no reply of one.
+    # With full memory, kills still work, and so do calls that find no session, because they write nothing.
     assert failures(during) == len(during) or fault == "OOM"
     assert failures(after) == 0
     load.settle(exact=False)
@@ -135,12 +135,12 @@ def test_scripts_are_flushed(admin, stores) -> None:
 
 
 def test_connections_are_reset_while_idle(admin, proxy, stores) -> None:
-    """As after a Lambda environment was frozen for longer than the server keeps an idle client."""
+    """As when a Lambda environment was frozen for longer than the server's timeout for idle clients."""
     tokens = [store.create_session(APP, "peter", IP, data={"k": "1"}) for store in stores]
     admin.config_set("timeout", 1)
     proxy.wait_for_no_connection()
     for store, token in zip(stores, tokens, strict=True):
-        # Not even counted twice: what is sent on a connection that was closed does not reach the server.
+        # The read is not even counted twice: what is sent on a closed connection does not reach the server.
         assert store.get_session(APP, token).r == 1
         assert store.get_session(APP, token).r == 2
 
@@ -174,7 +174,7 @@ def test_a_server_that_is_killed_comes_back_with_all_it_answered(binary, namespa
 
 
 def test_a_server_that_loads_its_data(binary, namespace, tmp_path) -> None:
-    # It says so, and takes its time for each key.
+    # The server loads slowly, key by key, and answers LOADING meanwhile.
     slowly = ["--key-load-delay", "20000", "--loading-process-events-interval-bytes", "1024"]
     keeps = ["--dir", str(tmp_path)]
     with (
@@ -197,11 +197,11 @@ def test_a_server_that_loads_its_data(binary, namespace, tmp_path) -> None:
 
 
 class TestARepeatedCall:
-    """The reply of the first try is swallowed; the second one is answered."""
+    """The reply to the first attempt is dropped. The second attempt is answered."""
 
     @pytest.fixture
     def store(self, stores) -> SessionStore:
-        """Its scripts are known to the server, so that the first try is carried out."""
+        """The server has loaded its scripts, so that the first attempt takes effect."""
         store = stores[0]
         token = store.create_session(APP, "warm", IP)
         store.set_session(APP, token, {"k": "1"})
@@ -254,8 +254,8 @@ class TestARepeatedCall:
 
 
 def test_what_a_call_gave_up_is_not_sent_later(proxy, stores) -> None:
-    """The first try of a create hangs on its way; its second is answered, and the session is killed. Then the first
-    comes through, which would be the session's return.
+    """The first attempt of a `create` is held up. The second is answered, and the session is killed. If the first
+    attempt then reached the server, the session would come back.
     """
     store = stores[0]
     release = proxy.hold_next()
@@ -268,7 +268,7 @@ def test_what_a_call_gave_up_is_not_sent_later(proxy, stores) -> None:
 
 
 def replicate(binary: str, stack: contextlib.ExitStack) -> tuple[redis.Redis, redis.Redis]:
-    """A primary, and a replica that has all that it has."""
+    """A primary, and a replica that is in sync with it."""
     urls = [stack.enter_context(server_process(binary)) for _ in range(2)]
     primary, replica = (stack.enter_context(redis.Redis.from_url(url, decode_responses=True)) for url in urls)
     replica.replicaof(LOOPBACK, urlsplit(urls[0]).port)
@@ -281,11 +281,11 @@ def test_a_replica_is_promoted_and_its_primary_demoted(binary, namespace) -> Non
         old, new = replicate(binary, stack)
         proxy = stack.enter_context(proxy_to(port_of(old)))
         with Load(stores_at(proxy.port, namespace)) as load:
-            # Only what has reached the replica is kept; the server waits until all has, and clients wait with it.
+            # FAILOVER pauses clients until the replica has every write, so none is lost.
             old.execute_command("FAILOVER", "TO", LOOPBACK, port_of(new))
             wait_until(lambda: new.info("replication")["role"] == "master")
             assert failures(load.go_on(THREADS, until=failures))
-            # As the name of the primary leads to the new one; connections to the old one stay.
+            # As when the primary's name resolves to the new primary. Connections to the old one stay open.
             proxy.target = port_of(new)
             assert failures(load.go_on(100)) == 0
         load.settle(exact=False)

@@ -1,4 +1,4 @@
-"""Whatever docs/openapi.yaml allows, and much that it forbids, asked of `make dev AUTH=1` by Schemathesis."""
+"""Schemathesis sends `make dev AUTH=1` whatever docs/openapi.yaml allows, and much that it forbids."""
 
 import json
 import re
@@ -28,37 +28,37 @@ REGISTRY = {
     ]
 }
 
-# Schemathesis makes its tests while they are collected, before a fixture could tell.
+# Schemathesis generates its tests during collection, so a fixture would come too late.
 AT_LENGTH = settings.get_current_profile_name() == "soak"
 CASES = 2000 if AT_LENGTH else 25
 CASES_WITHOUT_KEY = 1000 if AT_LENGTH else 10
-# In a normal run all is the same each time, so that what is red is so for what was changed.
+# A normal run generates the same cases each time, so that a failure is due to a change.
 GENERATION = {"deterministic": not AT_LENGTH}
 SCENARIOS = settings(
     max_examples=300 if AT_LENGTH else 20,
     stateful_step_count=40 if AT_LENGTH else 25,
     derandomize=not AT_LENGTH,
-    # To find a smaller scenario that fails takes minutes.
+    # Shrinking a failing scenario would take minutes.
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
     deadline=None,
 )
 
-# All of Schemathesis's checks but four, and two that let less pass than they would by themselves.
+# All of Schemathesis's checks but four. The last two are stricter than by default.
 CHECKS = {
-    # They know a missing session by its 404, and what is one session's by a common path. Here it is `{}`, and the verb
-    # is in the path: test_what_was_killed_stays_dead looks instead.
+    # These two expect 404 for a missing session, and a common path for one session. Here the answer is `{}`, and the
+    # path contains the verb. test_what_was_killed_stays_dead checks the same.
     "use_after_free": {"enabled": False},
     "ensure_resource_availability": {"enabled": False},
-    # No key owns a session: what it may do is told by app and operation.
+    # No key owns a session: keys allow operations in apps.
     "object_level_authorization": {"enabled": False},
-    # The framework of SAM CLI's gateway answers OPTIONS by itself, which API Gateway does not.
+    # The web framework of SAM CLI's gateway answers OPTIONS by itself. API Gateway does not.
     "allow_header_conformance": {"enabled": False},
     "positive_data_acceptance": {"expected-statuses": ["200"]},
     "negative_data_rejection": {"expected-statuses": ["400", "401", "403", "413", "415"]},
 }
-# A method that a path does not have gets 403 from SAM CLI's gateway and 404 from API Gateway, never 405. The check lets
-# that pass where there is a key or a parameter.
+# An unknown method gets 403 from SAM CLI's gateway and 404 from API Gateway, never 405. The check accepts that for a
+# route with a key or a parameter, so only `ping` needs this exception.
 PING = {"include-operation-id": "ping", "checks": {"unsupported_method": {"enabled": False}}}
 
 
@@ -71,7 +71,7 @@ WITH_KEY = load(auth={"openapi": {"key": {"bearer": KEY}}}, generation={**GENERA
 WITHOUT_KEY = load(
     checks={**CHECKS, "positive_data_acceptance": {"expected-statuses": ["401", "403"]}},
     generation={**GENERATION, "max-examples": CASES_WITHOUT_KEY, "mode": "positive", "with-security-parameters": False},
-    # No example can have an Authorization of ours.
+    # The document's examples cannot contain the Authorization header that this test generates.
     phases={"examples": {"enabled": False}},
 ).exclude(operation_id="ping")
 
@@ -95,7 +95,7 @@ def dev(server: Server) -> Iterator[Dev]:
 def test_answers_as_the_document_says(case, dev) -> None:
     answer = case.call_and_validate(base_url=dev.url)
     if (answer.request.method, case.path, answer.status_code) == ("GET", "/ping", 200):
-        # A word that is no JSON has no schema that could be checked.
+        # The bare word is not JSON, so no schema describes it.
         assert answer.content == b"PONG"
 
 
@@ -115,7 +115,7 @@ def test_serves_nobody_without_the_key_for_it(case, authorization, dev) -> None:
 
 
 class Ledger:
-    """The sessions that were created, and those of them that were ended since: by token, each with its app and id."""
+    """The sessions of a scenario, alive and dead: app and id by token."""
 
     def __init__(self, http: httpx.Client) -> None:
         self.http = http
@@ -123,7 +123,7 @@ class Ledger:
         self.dead: dict[str, tuple[str, str]] = {}
 
     def enter(self, path: str, answer: Any) -> None:
-        """Notes what the answer of a path tells, which nothing that is dead may be part of."""
+        """Records the answer of a path, and checks that no dead session is part of it."""
         match [unquote(part) for part in path.split("/")[1:]]:
             case [app, "create", id]:
                 self.alive[answer["token"]] = app, id
@@ -141,7 +141,7 @@ class Ledger:
                 self.assert_lists_no_dead(answer, app)
 
     def end(self, answer: Any, tokens: list[str]) -> None:
-        # Those that have expired in the meantime are not counted.
+        # Sessions that have expired are not counted.
         assert answer["kill"] <= len(tokens)
         for token in tokens:
             self.dead[token] = self.alive.pop(token)
@@ -157,12 +157,12 @@ class Ledger:
             self.assert_lists_no_dead(self.http.get(f"/{app}/soapp", params={"dt": 3600}).json(), app)
 
     def assert_lists_no_dead(self, listing: Any, *user: str) -> None:
-        # No listing has tokens: one that is dead would be one too many.
+        # A listing has no tokens, so a dead session shows only as one too many.
         assert len(listing["sessions"]) <= sum(of[: len(user)] == user for of in self.alive.values())
 
 
 def test_what_was_killed_stays_dead(dev, server) -> None:
-    """Along the document's links, in any order."""
+    """Follows the document's links in random order."""
 
     class Scenario(WITH_KEY.as_state_machine()):
         def setup(self) -> None:
@@ -180,7 +180,7 @@ def test_what_was_killed_stays_dead(dev, server) -> None:
                 self.ledger.enter(urlsplit(response.request.url).path, response.json())
 
         def teardown(self) -> None:
-            # Nor did what came later wake any.
+            # No later request has brought a session back.
             self.ledger.assert_dead(self.ledger.dead)
 
     with httpx.Client(base_url=dev.url, headers={"Authorization": f"Bearer {KEY}"}) as http:

@@ -1,4 +1,4 @@
-"""A process that serves request after request neither grows nor opens a connection beside its first."""
+"""A process that serves many requests does not grow, and opens no further connection."""
 
 import json
 import os
@@ -21,7 +21,7 @@ KILOBYTES = 3_000
 
 @pytest.fixture
 def servers() -> Iterator[Servers]:
-    """Servers of its own, whose connections are this process's alone."""
+    """Servers to which only this test connects."""
     with Servers() as servers:
         yield servers
 

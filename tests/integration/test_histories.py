@@ -1,4 +1,4 @@
-"""Random calls of many threads on few sessions, round after round, against the contract's meaning of each."""
+"""Random calls of many threads on few sessions, in many rounds. Each history is checked against the contract."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ def test_histories_are_what_the_contract_allows(real_server: Server, namespace, 
         alive = [replace(session, r=session.r + 1) for session in last_reads.values() if session]
         listed = stores[0].list_sessions_of_app(APP, 60).sessions
         assert sorted(session.json for session in listed) == sorted(session.json for session in alive)
-        # All that is left of the round expires.
+        # The remaining sessions of the round expire.
         clock.now += LIFE_SECONDS + 1
         assert stores[0].sweep_expired() == len(listed)
         assert real_server.keys(namespace) == set()

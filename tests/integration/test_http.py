@@ -1,4 +1,4 @@
-"""The contract, line by line, over HTTP against `make dev` on every server there is."""
+"""The contract, line by line, over HTTP against `make dev` on every server."""
 
 import json
 import time
@@ -18,7 +18,7 @@ from tests.servers import Server
 
 ROOT = Path(__file__).parents[2]
 IP = "192.168.99.22"
-# Seconds that a busy machine may take for a few calls: the clock here is the real one.
+# The seconds that a few calls may take on a busy machine. These tests use the real clock.
 SLOW = 30
 
 
@@ -41,7 +41,7 @@ def set_(http: httpx.Client, app: str, token: str, data: object) -> dict:
 
 @pytest.fixture
 def earlier(server: Server) -> Callable[[int], SessionStore]:
-    """The store of `make dev` as it was some seconds ago: what it creates has been idle since."""
+    """Returns the store of `make dev` with a clock some seconds behind: the sessions that it creates are already idle."""
 
     def at(seconds: int) -> SessionStore:
         return SessionStore(
@@ -187,7 +187,7 @@ def test_first_data(http: httpx.Client, app: str) -> None:
 
 T = "Z0" + "a" * 62
 BAD = [
-    # The app is judged first, then the id or token, then the query, then the body.
+    # The app is checked first, then the id or token, then the query, then the body.
     ("PUT", "/ap/create/%0A?ttl=x", "[", 400, "invalidFormat", "Invalid app format"),
     ("PUT", "/app/create/%0A?ttl=x", "[", 400, "invalidFormat", "Invalid id format"),
     ("PUT", "/app/create/u?ttl=x", "[", 400, "missingParameter", "No ip supplied"),

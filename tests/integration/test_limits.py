@@ -1,5 +1,6 @@
-"""The most that a client may send, keep and ask for: so much is served, one more is refused, no answer outgrows Lambda,
-and nothing that a client can ask for is one long piece of work for Redis.
+"""The limits of what a client may send, store and request.
+
+The maximum is served, and one more is refused. No answer exceeds Lambda's limit. No request blocks Redis for long.
 """
 
 import base64
@@ -41,7 +42,7 @@ def stacks() -> list[Stack]:
 
 @pytest.fixture
 def api(server: Server, namespace: str, stacks: list[Stack], monkeypatch) -> Iterator[Api]:
-    """The handlers over the server, in a namespace of their own."""
+    """The handlers, connected to the server, in a namespace of their own."""
     environment = {
         "REDIS_URL": server.url,
         "REDIS_CLUSTER": "1" if server.is_cluster else "0",
@@ -56,7 +57,7 @@ def api(server: Server, namespace: str, stacks: list[Stack], monkeypatch) -> Ite
 
 
 class Gathered:
-    """Takes a client's place and keeps its commands, to send those of many calls at once."""
+    """A fake client that collects the commands of many calls, to send them in few round trips."""
 
     def __init__(self) -> None:
         self._commands: list[Any] = []
@@ -73,7 +74,7 @@ class Gathered:
 def create_many(
     store: SessionStore, ids: Sequence[str], data: Mapping[str, str] | None = None, app: str = APP, ttl: int = 7200
 ) -> None:
-    """A session of each of `ids`, and the number of each as its `ip`."""
+    """Creates a session for each of `ids`. Its `ip` is its index in `ids`."""
     gathered = Gathered()
     creating = SessionStore(gathered, store._keys.namespace, store._clock)
     for number, id in enumerate(ids):
@@ -83,7 +84,7 @@ def create_many(
 
 @pytest.fixture
 def filled(server: Server, namespace: str) -> SessionStore:
-    """The store beneath `api`."""
+    """A store on the same server and in the same namespace as `api`."""
     return SessionStore(Client(server.settings(namespace)), namespace)
 
 
@@ -101,7 +102,7 @@ def in_base64(body: bytes) -> dict[str, Any]:
 
 
 def session_of(api: Api, token: str) -> dict[str, Any]:
-    """The session but for what changes by being looked at."""
+    """The session without the fields that a read changes."""
     session = api.ask("get_session", path={"token": token})
     return {part: value for part, value in session.items() if part not in ("r", "idle")}
 
@@ -134,7 +135,7 @@ def test_the_most_keys(api: Api) -> None:
 
 
 def test_the_most_bytes_of_data(api: Api) -> None:
-    """A key counts with the two bytes by which the store knows it, a text with its quotes, a character by its bytes."""
+    """The bytes include the two of a key's prefix in Redis and a string's quotes. Characters count as UTF-8."""
     token = {"token": api.create(body=None)}
     data = {f"k{i:02}": "딸" * 16_664 + "x" for i in range(20)}
     assert sum(len(f'd:{key}"{text}"'.encode()) for key, text in data.items()) == MAX_DATA_BYTES
@@ -150,7 +151,7 @@ def test_the_most_bytes_of_data(api: Api) -> None:
 
 
 def pages(api: Api, function: str, **query: Any) -> Iterator[list[dict[str, Any]]]:
-    """The sessions of each answer of a listing, page by page to its end; each fits into Lambda's."""
+    """The sessions of a listing, page by page. Checks that each answer fits into Lambda's limit."""
     cursor = None
     while True:
         response = api.call(function, query={"limit": None, "cursor": cursor, **query})
@@ -163,7 +164,7 @@ def pages(api: Api, function: str, **query: Any) -> Iterator[list[dict[str, Any]
 
 
 def numbers(listed: Iterator[list[dict[str, Any]]]) -> list[int]:
-    """Which sessions were listed, as they were numbered by `create_many`."""
+    """The numbers that `create_many` gave to the listed sessions."""
     return sorted(int(session["ip"]) for page in listed for session in page)
 
 
@@ -184,13 +185,13 @@ def test_the_largest_page(api: Api, filled: SessionStore, function: str) -> None
 @LISTINGS
 @pytest.mark.parametrize("character", ["x", "é", "딸", "🍓", "\\\\", '\\"', "\\u0001"])
 def test_pages_of_the_largest_sessions(api: Api, filled: SessionStore, function: str, character: str) -> None:
-    """Whatever their texts grow to by being told in JSON within JSON."""
+    """However long their texts become as JSON inside JSON."""
     text = '"' + character * ((MAX_DATA_BYTES - 5) // len(character.encode())) + '"'
     create_many(filled, [USER] * 8, {"k": text})
     listed = list(pages(api, function))
     assert numbers(iter(listed)) == list(range(8))
     assert all(listed)
-    # Five million bytes of an answer, or less where each character takes more than one.
+    # An answer has room for five million bytes, so for fewer sessions if escaping makes their texts longer.
     assert len(listed) == 2 or (character != "x" and len(listed) <= 8)
 
 
@@ -219,22 +220,22 @@ def ask_for_everything(store: SessionStore, app: str = APP) -> None:
     store.count_active_users(app, 10**9)
 
 
-# Members of the index or sessions that one script may meet, each by a few commands.
+# How many index entries or sessions one script may touch, and how many commands it may run.
 MOST_MET = 5_000
 MOST_COMMANDS = 1_000
-# What one script may read before it stops at the end of a session: bytes, and texts, which are fields and values.
+# How many bytes, and how many texts (fields and values), one script may read. It completes the last session.
 MOST_BYTES = 500_000
 MOST_TEXTS = 20_000
 
 
 @ON_SINGLE_SERVERS
 def test_no_script_does_more_the_more_there_is(server: Server, namespace: str, clock: Clock) -> None:
-    """The server alone is asked, as speed is the machine's: how many commands each script ran, and how many members of
-    an index each of these gave or took. There is more of everything here than any of them may meet.
+    """Counts the commands of each script, and the index members that each command takes or returns. Time would depend
+    on the machine. There are more sessions than any script may touch.
     """
     store = SessionStore(Client(server.settings(namespace)), namespace, clock)
     many = [USER] * (MOST_MET + 500) + [f"user{i}" for i in range(1000)]
-    # The first time lets the server know the scripts, so that MONITOR tells none as a text.
+    # The first run loads the scripts, so that MONITOR shows no script text in the second.
     for ids in ([USER], many):
         create_many(store, ids)
         create_many(store, ids, app="killed")
@@ -256,7 +257,7 @@ def test_no_script_does_more_the_more_there_is(server: Server, namespace: str, c
 
 
 def members(command: list[str]) -> int:
-    """How many members of a set or hash a command may give or take."""
+    """How many members of a set, or fields of a hash, a command may take or return."""
     match command:
         case ["ZREVRANGE", _, first, last, *_]:
             return int(last) - int(first) + 1
@@ -273,7 +274,7 @@ def members(command: list[str]) -> int:
 
 @pytest.fixture
 def replies(filled: SessionStore, monkeypatch) -> list[Any]:
-    """What the server replied to each command of the store beneath `api`."""
+    """The server's replies to the commands of `filled`."""
     run = filled._client.run
     replies: list[Any] = []
 
@@ -287,7 +288,7 @@ def replies(filled: SessionStore, monkeypatch) -> list[Any]:
 
 
 def texts_of(reply: Any) -> Iterator[bytes]:
-    """All texts in a reply, however deep."""
+    """All texts in a reply, at any depth."""
     if isinstance(reply, list):
         for part in reply:
             yield from texts_of(part)
@@ -305,7 +306,7 @@ def test_no_script_reads_more_bytes_than_it_may_and_a_session(filled: SessionSto
 
 @ON_SINGLE_SERVERS
 def test_no_script_reads_more_texts_than_it_may_and_a_session(filled: SessionStore, replies: list[Any]) -> None:
-    """Each is a string to be made in the script and another in the reply, however short."""
+    """However short a text is, it costs a string in the script and another in the reply."""
     create_many(filled, [USER] * 60, {f"k{i}": "1" for i in range(MAX_KEYS)})
     ask_for_everything(filled)
     most = max(sum(1 for _ in texts_of(reply)) for reply in replies)
@@ -314,7 +315,7 @@ def test_no_script_reads_more_texts_than_it_may_and_a_session(filled: SessionSto
 
 @pytest.mark.parametrize("name", BINARIES)
 def test_the_longest_command(name: str, soak: bool, figures: Figures, namespace: str) -> None:
-    """How long clients that ask for everything keep Redis from others: a figure, as it is the machine's too."""
+    """How long clients that ask for everything block Redis. It is only a figure, because it depends on the machine."""
     if not soak:
         pytest.skip("a figure of make soak")
     with Servers() as servers:
@@ -364,7 +365,7 @@ def test_the_longest_command(name: str, soak: bool, figures: Figures, namespace:
                 for reader in readers:
                     reader.result()
             under_load = longest_command(client)
-            # The least of some times is what the machine added least to.
+            # The minimum of several runs contains the least delay of the machine itself.
             alone = min(longest_command(client) for _ in range(5) if not ask())
     figures.add(
         f"Longest command while clients on another core ask for everything, {name}",
@@ -381,15 +382,15 @@ def test_the_longest_command(name: str, soak: bool, figures: Figures, namespace:
 
 
 def leave_a_core() -> None:
-    """Keeps a client's thread to one core, where the system can do that, so that the server has another to itself as it
-    would on a machine of its own. SLOWLOG counts what a command waits for its core as well.
+    """Pins the calling thread to one core, if the system can do that. So the server has another core to itself, as on a
+    machine of its own. SLOWLOG includes the time that a command waits for its core.
     """
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
 def longest_command(client: Any) -> tuple[float, str]:
-    """The milliseconds and the name of the longest command that SLOWLOG has, which has none of them afterwards."""
+    """The milliseconds and the name of the longest command in SLOWLOG. Clears SLOWLOG."""
     longest = max(client.slowlog_get(1_000_000), key=lambda entry: entry["duration"])
     client.slowlog_reset()
     words = [*longest["command"].decode(errors="replace").split(), ""]

@@ -1,4 +1,4 @@
-"""Calls at the same time, from real threads to real servers."""
+"""Concurrent calls, from real threads to real servers."""
 
 import threading
 from collections.abc import Callable
@@ -16,7 +16,7 @@ IP = "192.0.2.7"
 
 
 def together(*calls: Callable[[], object]) -> list[object]:
-    """The results of `calls`, started at one moment, each in a thread of its own."""
+    """The results of `calls`, which start at the same moment, each in its own thread."""
     barrier = threading.Barrier(len(calls))
 
     def run(call: Callable[[], object]) -> object:
@@ -101,7 +101,7 @@ def test_the_sweep_kills_none_that_a_read_keeps_alive(real_store: SessionStore, 
     for _ in range(15):
         token = real_store.create_session(APP, "peter", IP, ttl=10)
         clock.now += 10
-        # The sweep's clock is a second ahead, as another machine's may be.
+        # The sweep's clock is a second ahead, as the clock of another machine may be.
         ahead = SessionStore(real_store._client, real_store._keys.namespace, Clock(clock.now + 1))
         read, _ = together(lambda token=token: real_store.get_session(APP, token), ahead.sweep_expired)
         assert bool(real_store.get_session(APP, token)) == bool(read)
@@ -110,7 +110,7 @@ def test_the_sweep_kills_none_that_a_read_keeps_alive(real_store: SessionStore, 
 
 
 def test_a_sweep_that_forgets_an_empty_app_beside_a_create(real_store, real_server, namespace, clock) -> None:
-    """The create falls between the sweep's look and its forgetting, where it would do harm."""
+    """The `create` comes after the sweep found the app empty, and before the sweep removes the app."""
     real_store.create_session(APP, "peter", IP, ttl=10)
     clock.now += 11
     creating = SessionStore(Client(real_server.settings(namespace)), namespace, clock)
@@ -128,7 +128,7 @@ def test_a_sweep_that_forgets_an_empty_app_beside_a_create(real_store, real_serv
 
 
 def test_a_create_of_an_unknown_script_beside_such_a_sweep(real_store, real_server, namespace, clock) -> None:
-    """The app is noted again after the script was sent by its text."""
+    """The server does not know the script. When `create` sends it as text, it also adds the app again."""
     real_store.create_session(APP, "peter", IP, ttl=10)
     clock.now += 11
     sweeping = SessionStore(Client(real_server.settings(namespace)), namespace, clock)

@@ -1,4 +1,4 @@
-"""The store against a model of plain dictionaries, operation by operation, with one clock for both."""
+"""Compares the store with a model of plain dictionaries, operation by operation, with one clock for both."""
 
 import string
 import uuid
@@ -32,15 +32,17 @@ DATA_KEYS = st.sampled_from(["k", "l", "id", "__proto__", "d:k"])
 JSON_TEXTS = st.sampled_from(["1", "-0.0", '""', '"x"', "true", "12345678901234567"])
 CHANGES = st.dictionaries(DATA_KEYS, st.none() | JSON_TEXTS, min_size=1)
 SECONDS = st.sampled_from([10, 11, 60, 10_000])
-# Mostly one of the latest sessions, in its own app.
+# One of the latest sessions, mostly in its own app.
 WHICH = st.integers(0, 4)
 ELSEWHERE = st.sampled_from([False] * 9 + [True])
 LIMITS = st.none() | st.integers(1, 5)
 
-# Hypothesis remembers all runs of a time: to collect that, Python would stop for longer than a call may take.
+# Many short series: Hypothesis remembers all runs of a series. To garbage-collect a long one, Python would stop for
+# longer than a call may take.
 SOAK, SOAK_TIMES = settings(max_examples=500, stateful_step_count=50), 20
 
-# How long after its deadline the index of a session that nobody swept is cleared, and how many at one create.
+# `create` clears the index entries of sessions that expired more than LINGER seconds ago and were not swept. One call
+# clears CLEARED_AT_ONCE sessions at most.
 LINGER = 60
 CLEARED_AT_ONCE = 2
 
@@ -57,7 +59,7 @@ class Modelled:
     r: int = 1
     w: int = 1
     data: dict[str, str] = field(default_factory=dict)
-    # Whether listings, kills of many and the sweep can find it.
+    # Whether it has index entries. Without them listings, `killsoid`, `killall` and the sweep do not find it.
     indexed: bool = True
 
     @property
@@ -74,7 +76,7 @@ class Modelled:
 
 
 class Model:
-    """What the contract says, as one would write it down without Redis."""
+    """The contract, written with dictionaries instead of Redis."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -169,7 +171,7 @@ class Model:
 
 class StoreMachine(RuleBasedStateMachine):
     server: Server
-    # One for all runs, as in a process that serves.
+    # One client for all runs, as in a process that serves requests.
     client: Client
 
     @initialize()
@@ -178,7 +180,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.clock = Clock()
         self.model = Model(self.clock)
         self.store = SessionStore(self.client, self.namespace, self.clock)
-        # Also the killed and expired: what is gone has to stay gone.
+        # Also those of killed and expired sessions, which must stay gone, and two that were never issued.
         self.tokens = [("app", "Z0" + string.ascii_letters + string.digits), ("app", "a" * 64)]
 
     @rule(app=APPS, id=IDS, ttl=TTLS, no_resave=st.booleans(), data=st.dictionaries(DATA_KEYS, st.none() | JSON_TEXTS))
@@ -256,7 +258,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.clock.now += 2_592_000 + 1
         self.store.sweep_expired()
         self.model.sweep()
-        # Redis drops these by itself, in its own time.
+        # Redis will expire these by itself.
         left = {
             f"{self.namespace}:{{{m.app}:{partition_of_id(m.id):x}}}:s:{handle_of(m.token)}"
             for m in self.model.sessions.values()

@@ -1,4 +1,4 @@
-"""What holds the project together: who may import whom, and one name for one operation everywhere."""
+"""Which module may import which, and that an operation has the same name everywhere."""
 
 import ast
 import re
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "layers" / "sessions" / "rest_sessions"
 MODULES = {path.relative_to(PACKAGE).with_suffix("").as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
 
-# Which rooms, folders or single modules of the package, each room may import beside itself.
+# A part of the package is one of its folders or top-level modules. This says which other parts each part may import.
 PLAIN = {"errors", "limits", "model", "deadline", "settings", "telemetry"}
 MAY_IMPORT = {
     "__init__": set(),
@@ -36,13 +36,13 @@ MAY_IMPORT = {
     "runtime": PLAIN | {"connection", "store"},
     "http": PLAIN | {"access", "runtime"},
 }
-# Which packages that are neither ours nor Python's a room or a module may import.
+# Which third-party packages a part or a module may import.
 PACKAGES = {
     "connection": {"redis", "hiredis"},
     "telemetry": {"aws_lambda_powertools"},
     "access/secrets_manager": {"aws_lambda_powertools", "botocore"},
 }
-# What redis-py documents, and all modules of `connection` may import. The rest is for one of them.
+# The documented parts of redis-py, which every module of `connection` may import. Only one module may import the rest.
 DOCUMENTED_PARTS_OF_REDIS = {"redis.exceptions", "redis.credentials"}
 USES_INTERNALS_OF_REDIS = "connection/redis_py"
 
@@ -52,12 +52,12 @@ OF_A_FUNCTION = {
     "authorize": {"access.source", "http.authorizer"},
 }
 
-# Of no route: what the sweep reports.
+# The sweep calls this method, not a function of its own.
 WITHOUT_FUNCTION = {"count_active_users_of_all_apps"}
 
 
 def imports(path):
-    """The absolute names of all modules that a file imports, wherever in it."""
+    """The absolute names of all modules that a file imports, also inside functions."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -73,7 +73,7 @@ def own_imports(path):
 
 
 def foreign_imports(path):
-    """The packages that are neither ours nor Python's."""
+    """The third-party packages that a file imports."""
     return {name.partition(".")[0] for name in imports(path)} - {"rest_sessions"} - sys.stdlib_module_names
 
 
@@ -105,7 +105,7 @@ class TestImports:
 
     @pytest.mark.parametrize("module", [module for module in MODULES if module.endswith("__init__")])
     def test_cost_nothing_by_the_way(self, module):
-        """A cold start runs the `__init__` of each room."""
+        """A cold start executes every `__init__`."""
         [docstring] = ast.parse(MODULES[module].read_text(encoding="utf-8")).body
         assert isinstance(docstring.value, ast.Constant)
 

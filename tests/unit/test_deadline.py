@@ -1,4 +1,4 @@
-"""How long a call may wait in all, by a clock that is set."""
+"""The deadline of a call, with a clock that the tests set."""
 
 import threading
 

@@ -67,7 +67,7 @@ def test_reason_of_an_unavailable_store_is_kept_for_the_log():
 
 
 def tree():
-    """The classes drawn in the module's docstring: name, parent's name, and the status and error name beside it."""
+    """The classes in the tree of the module's docstring: name, parent's name, status, and the text after the status."""
     branch = {}
     for line in errors.__doc__.splitlines():
         drawn = re.fullmatch(r"(?P<indent>[│├└─ ]*)(?P<name>[A-Z]\w+)(?: +(?P<status>\d{3}))?(?: +(?P<rest>.+))?", line)

@@ -1,4 +1,4 @@
-"""The sample events: what API Gateway and EventBridge Scheduler send, with nothing of anybody in it."""
+"""The sample events have the form of API Gateway's and EventBridge Scheduler's events, and contain no real data."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What checks histories finds what is wrong with them, and nothing in those that are right."""
+"""The check of histories finds violations of the contract, and none in correct histories."""
 
 from rest_sessions.model import Session
 from tests.histories import Call, violations

@@ -1,4 +1,4 @@
-"""The watch over the whole run finds what is planted, and only that."""
+"""The search for secrets finds every planted one, and nothing else."""
 
 import json
 import secrets
@@ -16,7 +16,7 @@ DATUM = "a-datum of 딸기 nobody should see"
 
 @pytest.fixture
 def watch() -> Watch:
-    """One of its own: what is planted here must not fail the run."""
+    """A separate instance, because the secrets that are planted here must not fail the run."""
     return Watch()
 
 

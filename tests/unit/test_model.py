@@ -8,7 +8,7 @@ from rest_sessions.model import Cursor, Page, Session, json_string
 
 
 def texts_from_json():
-    """Any text that a JSON document can carry, lone surrogates among it."""
+    """Any text that a JSON document can contain, also with lone surrogates."""
     return st.text(st.characters()).map(lambda text: json.loads(json.dumps(text)))
 
 

@@ -1,4 +1,4 @@
-"""docs/openapi.yaml says what the template routes and what the rules accept."""
+"""docs/openapi.yaml agrees with the template's routes and with the rules of parameters and bodies."""
 
 import json
 import re
@@ -43,7 +43,7 @@ def parameters(route):
 
 
 def in_python(part):
-    """A schema whose patterns mean to Python what they mean to JSON Schema: a `$` there is the very end."""
+    """The schema with its patterns translated to Python: `$` in JSON Schema is Python's end of text."""
     if isinstance(part, list):
         return [in_python(item) for item in part]
     if isinstance(part, dict):
@@ -75,7 +75,7 @@ def test_is_openapi_3_1():
 
 @pytest.mark.parametrize("name", COMPONENTS["parameters"])
 def test_has_patterns_that_every_engine_reads(name):
-    # What comes in UTF-8 has no surrogates; engines for such text refuse a pattern with them, and tools leave it out.
+    # Engines for UTF-8 text, which has no surrogates, refuse a pattern with surrogates. Tools then ignore the pattern.
     assert r"\ud" not in schema_of(name).get("pattern", "").lower()
 
 
@@ -167,7 +167,7 @@ text = st.text() | st.text("abcXYZ019_- ./:ä딸\x7f\ufffd\n", max_size=140)
 
 
 class TestRules:
-    """What the document takes for valid is just what the rules accept."""
+    """The document and the rules accept exactly the same values."""
 
     @given(text)
     @example("a" * 20)
@@ -179,7 +179,7 @@ class TestRules:
     @example("ä" * 128)
     @example("ä" * 129)
     def test_of_id(self, value):
-        # API Gateway takes a path apart at each slash before anybody could ask.
+        # API Gateway splits a path at each slash before a rule sees it.
         assert is_valid(schema_of("id"), value) == (is_accepted(rules.parse_id, value) and "/" not in value)
 
     @given(text)

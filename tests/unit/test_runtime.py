@@ -32,7 +32,7 @@ def test_function_starts_while_the_store_is_away(monkeypatch, caplog, cluster):
 
 
 def test_function_starts_soon_whatever_the_store_does(monkeypatch):
-    """As the request that started it waits for that too."""
+    """The request that starts the function waits for this too."""
     left = []
     monkeypatch.setenv("REDIS_URL", NOWHERE)
     monkeypatch.setattr(runtime.SessionStore, "ping", lambda _: left.append(remaining(100)))

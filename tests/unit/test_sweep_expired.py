@@ -1,4 +1,4 @@
-"""The one function that no route calls."""
+"""The function that runs on a schedule."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What a deployment gets: the template after AWS's transforms, for each way to deploy it."""
+"""The resources of a deployment: the template after AWS's transforms, for each combination of options."""
 
 import copy
 import json
@@ -60,17 +60,17 @@ def read():
 
 
 def translate(template=None, **given):
-    """The resources that CloudFormation would make, with all that parameters decide decided."""
+    """The resources that CloudFormation would create, with parameters and conditions resolved."""
     template = template or read()
     for name, resource in template["Resources"].items():
-        # As `sam package` leaves it.
+        # As `sam package` writes it.
         for part in CODE.keys() & resource.get("Properties", {}).keys():
             resource["Properties"].setdefault(part, "")
             resource["Properties"][part] = f"s3://bucket/{name}-{resource['Properties'][part].replace('/', '-')}"
     values = {name: str(parameter.get("Default", "")) for name, parameter in template["Parameters"].items()}
     assert given.keys() <= values.keys()
     values |= given
-    # AWS::LanguageExtensions does this much here.
+    # This is what AWS::LanguageExtensions does in this template.
     auth = template["Resources"]["Api"]["Properties"]["Auth"]
     mapping, parameter, member = auth["DefaultAuthorizer"]["Fn::FindInMap"]
     auth["DefaultAuthorizer"] = template["Mappings"][mapping][values[parameter["Ref"]]][member]
@@ -118,7 +118,7 @@ class Decided:
 
 @pytest.fixture(scope="module", autouse=True)
 def region():
-    """The transform asks botocore for it."""
+    """The transform gets the region from botocore."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         yield
@@ -364,7 +364,7 @@ class TestNetwork:
     def test_is_made_only_for_an_own_cache_without_subnets(self, resources, parameters):
         own = {name for name, resource in resources.items() if resource["Type"].startswith("AWS::EC2::")}
         is_own = not {"RedisEndpoint", "SubnetIds"} & parameters.keys()
-        # Nothing that costs while idle: no NAT, no endpoint, no address.
+        # It has nothing that costs money while idle: no NAT, no endpoint, no address.
         assert own - {"CacheIngress"} == ({"Vpc", "SubnetA", "SubnetB", "SecurityGroup"} if is_own else set())
 
     def test_has_the_functions_but_the_authorizer(self, resources, parameters):
@@ -545,12 +545,12 @@ class TestRules:
 
 
 def error_line(error_type, **fields):
-    """As Lambda's runtime for Python logs an error that ends a call or the start of an environment."""
+    """The line that Lambda's Python runtime logs for an error that ends a call or an environment's start."""
     return {"level": "ERROR", "errorMessage": "", "errorType": error_type, "requestId": "", "stackTrace": [], **fields}
 
 
 def report_line(**record):
-    """As Lambda reports the end of a call."""
+    """The line that Lambda logs at the end of a call."""
     return {"type": "platform.report", "record": {"requestId": "", "metrics": {"durationMs": 15000.0}, **record}}
 
 
@@ -618,7 +618,7 @@ class TestAlarms:
         alarm = resources["FunctionErrorsAlarm"]["Properties"]
         assert alarm["Namespace"] == transformation["MetricNamespace"]
         assert alarm["MetricName"] == transformation["MetricName"]
-        # A metric filter gives its metric no dimension.
+        # The metric of a metric filter has no dimensions.
         assert not alarm.keys() & {"Dimensions", "Metrics"}
         assert (alarm["Statistic"], alarm["Period"], alarm["EvaluationPeriods"]) == ("Sum", 60, 1)
         assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
@@ -635,7 +635,7 @@ class TestAlarms:
         assert found.keys() == FUNCTIONS | {f"Route{number}" for number in range(routes_to_come)}
         log_group = resources["FunctionErrors"]["Properties"]["LogGroupName"]
         for function in found.values():
-            # At this level and in this format Lambda reports a failed call, and only that.
+            # With these levels and this format, Lambda reports every failed call, and no other.
             assert function["LoggingConfig"] == {
                 "LogGroup": log_group,
                 "LogFormat": "JSON",
@@ -654,7 +654,7 @@ class TestAlarms:
 
 
 def dashboard(resources):
-    """The text of the dashboard, with the parts that the template puts in."""
+    """The text of the dashboard, with the parts that the template inserts."""
     body, parts = resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     for name, part in parts.items():
         body = body.replace(f"${{{name}}}", part["Fn::Sub"] if isinstance(part, dict) else part)
@@ -670,7 +670,7 @@ class TestDashboard:
     def test_finds_the_routes_by_the_names_of_functions(self, resources):
         [widget] = [w["properties"] for w in json.loads(dashboard(resources))["widgets"] if "route" in str(w)]
         [[metric]] = widget["metrics"]
-        # AWS's names of functions, which none here sets, are STACK-FUNCTION-SUFFIX.
+        # No function sets its name, so CloudFormation names it STACK-FUNCTION-SUFFIX.
         assert not any("FunctionName" in function for function in functions(resources).values())
         assert metric["expression"] == (
             'SEARCH(\'{AWS/Lambda,FunctionName} MetricName="Duration" FunctionName=${AWS::StackName}'
@@ -679,7 +679,7 @@ class TestDashboard:
 
 
 def references(value):
-    """The names in all of CloudFormation's ways to refer to a resource."""
+    """The names that a value refers to, in any of CloudFormation's ways."""
     if isinstance(value, dict):
         for function, operand in value.items():
             if function == "Ref":
@@ -702,7 +702,7 @@ def test_no_resource_waits_for_itself(resources):
 
 
 def test_no_name_is_the_same_in_another_stack(resources):
-    # Of an alias and a policy, which belong to a resource of the stack, it may be.
+    # Fixed names are fine for aliases and policies, which belong to a resource of the stack.
     for resource in resources.values():
         for name in ("Name", "FunctionName", "RoleName", "LogGroupName", "DashboardName", "AlarmName", "UserId"):
             if resource["Type"] != "AWS::Lambda::Alias":

@@ -1,4 +1,4 @@
-"""The connection: what it survives, and what it says when it cannot."""
+"""The connection: the faults that it survives, and the errors that it reports."""
 
 import socket
 import time
@@ -105,7 +105,7 @@ def test_connections_may_fail_without_end(namespace) -> None:
         (["--maxmemory", "1", "--maxmemory-policy", "noeviction"], "OutOfMemoryError"),
         (["--min-replicas-to-write", "1"], "ResponseError: NOREPLICAS"),
         (["--replicaof", f"{LOOPBACK} 1"], "ReadOnlyError"),
-        # From who has not signed in, Redis takes no command of so many parts, and closes the connection.
+        # Before sign-in, Redis refuses a command with so many arguments, and closes the connection.
         (["--requirepass", "secret"], "ConnectionError: Connection closed by server."),
     ],
     ids=["OOM", "NOREPLICAS", "READONLY", "NOAUTH"],
@@ -133,7 +133,7 @@ def test_user_password_and_database_come_from_the_url(namespace, real_server) ->
 
 
 def test_a_reply_of_redis_6_2_that_holds_the_reason_at_its_end(namespace) -> None:
-    """Later ones, and Valkey, begin with it."""
+    """Later versions and Valkey have the reason at the beginning."""
     reply = (
         b"-ERR Error running script (call to f_0123456789abcdef): @user_script:41: @user_script: 41: "
         b"-OOM command not allowed when used memory > 'maxmemory'. \r\n"
@@ -155,7 +155,7 @@ def test_a_reply_of_redis_6_2_that_holds_the_reason_at_its_end(namespace) -> Non
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate for loopback, signed by itself, and its key."""
+    """The files of a self-signed certificate for loopback and of its key."""
     folder = tmp_path_factory.mktemp("tls")
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, LOOPBACK)])
@@ -201,7 +201,7 @@ class TestTls:
             token = store.create_session(APP, "peter", IP)
             assert store.get_session(APP, token).id == "peter"
             assert store.count_active_users(APP, 60) == 1
-            # As after a fault: the map of the cluster is read again.
+            # As after a fault, the client reads the cluster's map again.
             store._client._server.reset()
             assert store.get_session(APP, token).r == 2
 
@@ -217,7 +217,7 @@ class TestTls:
             with pytest.raises(StoreUnavailable):
                 store.ping()
             assert time.monotonic() - begin < SECONDS
-            # Not even for a handshake, when a request has no time left.
+            # A request without remaining time does not even wait for the handshake.
             with deadline(0), pytest.raises(StoreUnavailable):
                 store.ping()
             assert time.monotonic() - begin < SECONDS

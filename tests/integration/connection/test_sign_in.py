@@ -1,4 +1,4 @@
-"""Signing in: as the one user that the template makes for its cache, with a password, and by IAM."""
+"""Sign-in with a password and with IAM, as the user that the template creates for its cache."""
 
 import dataclasses
 import re
@@ -25,7 +25,7 @@ PASSWORD = uuid.uuid4().hex
 
 
 class User:
-    """A user of the template's rights on all nodes of a server, but for those taken from it."""
+    """A user on all nodes of a server, with all rights of the template's user, or with all but one."""
 
     def __init__(self, server: Server, namespace: str) -> None:
         self.name = f"test-{uuid.uuid4().hex}"
@@ -38,7 +38,7 @@ class User:
     def allow(self, *, but: str = "") -> None:
         rules = [rule for rule in self._rules if rule != f"+{but}"]
         self._run("ACL", "SETUSER", self.name, "reset", f">{PASSWORD}", *rules)
-        # What is known already would not be asked for.
+        # A loaded script would not need the right to load it.
         self._run("SCRIPT", "FLUSH")
 
     def delete(self) -> None:
@@ -57,7 +57,7 @@ def user(real_server: Server, namespace: str) -> Iterator[User]:
 
 
 def use_everything(settings: Settings) -> None:
-    """Each operation of the store, by way of each of its commands."""
+    """Calls each operation of the store, which together send each of its commands."""
     app = f"app-{uuid.uuid4().hex[:12]}"
     store = SessionStore(Client(settings), settings.namespace)
     assert store.ping() == "PONG"

@@ -1,4 +1,4 @@
-"""What ends many sessions at once."""
+"""The operations that end many sessions at once."""
 
 import pytest
 

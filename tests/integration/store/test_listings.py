@@ -1,4 +1,4 @@
-"""Listings: their order, their pages, and what they leave out."""
+"""Listings: their order, their pages, and what they omit."""
 
 from itertools import chain
 
@@ -19,7 +19,7 @@ def ids(page) -> list[str]:
 class TestListing:
     @pytest.fixture
     def tokens(self, store: SessionStore, clock: Clock) -> dict[str, str]:
-        """Ten sessions of ten users, user 9 the last to come."""
+        """The tokens of ten users' sessions. User 9 has the latest."""
         tokens = {}
         for i in range(10):
             clock.now += 1

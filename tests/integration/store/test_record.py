@@ -1,4 +1,4 @@
-"""The forms of stored sessions, which Python and Lua both know, held against each other on every server."""
+"""Python and Lua agree on how sessions are stored, on every server."""
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

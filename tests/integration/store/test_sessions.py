@@ -1,4 +1,4 @@
-"""What each operation of the store does, by a clock that is set, on every server there is."""
+"""What each operation of the store does, on every server, with a clock that the tests set."""
 
 import pytest
 
@@ -208,7 +208,7 @@ class TestActivity:
         assert len(store.list_sessions_of_app(APP, 10**15).sessions) == 1
 
     def test_who_expired_unused_still_was_active(self, store: SessionStore, clock: Clock) -> None:
-        """redis-sessions counts so, and a user who was here a minute ago was here."""
+        """As in redis-sessions: a user who was active a minute ago counts, whatever became of the session."""
         token = store.create_session(APP, "a", IP, ttl=10)
         clock.now += 11
         assert store.get_session(APP, token) is None

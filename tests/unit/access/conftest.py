@@ -1,4 +1,4 @@
-"""Secrets Manager, as moto plays it."""
+"""Secrets Manager, simulated by moto."""
 
 import datetime as dt
 
@@ -8,7 +8,7 @@ from moto import mock_aws
 
 
 class Time:
-    """The clock by which Powertools forgets."""
+    """The clock of Powertools' cache."""
 
     def __init__(self):
         self.passed = dt.timedelta()

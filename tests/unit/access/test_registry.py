@@ -12,7 +12,7 @@ from rest_sessions.errors import ConfigurationError
 KEY = "0123456789abcdef" * 2
 ENTRY = {"name": "web", "key": KEY, "apps": ["webapp"], "allow": ["create", "get"]}
 
-# No key, app or operation has it, and no message of ours.
+# A character that is in no valid key, app or operation, and in none of the messages.
 MARK = "§"
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(MARK, min_size=1),

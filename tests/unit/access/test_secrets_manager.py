@@ -1,4 +1,4 @@
-"""Reading a secret, from Secrets Manager as moto plays it."""
+"""Reading a secret from Secrets Manager, simulated by moto."""
 
 import boto3
 import pytest

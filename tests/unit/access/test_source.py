@@ -1,4 +1,4 @@
-"""The registry's way in: through Secrets Manager as moto plays it, and through the environment."""
+"""Loading the registry from Secrets Manager, simulated by moto, and from the environment."""
 
 import json
 

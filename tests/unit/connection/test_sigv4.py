@@ -1,4 +1,4 @@
-"""Tokens for ElastiCache's IAM users, held against botocore's own signature."""
+"""Tokens for ElastiCache's IAM users, compared with botocore's signature."""
 
 import json
 import threading
@@ -39,7 +39,7 @@ def token_by_botocore(credentials, cache, user, region, now):
 
 
 def parts(token):
-    """Host, path and parameters, in any order: the signature is over them sorted."""
+    """The address and the parameters of a token. They are sorted, because the signature ignores their order."""
     address, _, query = token.partition("?")
     return address, sorted(query.split("&"))
 
@@ -77,7 +77,7 @@ def test_are_new_each_time():
 
 
 class Endpoint:
-    """The container's endpoint of credentials, which SnapStart has in place of variables."""
+    """The endpoint for container credentials, which SnapStart uses instead of variables."""
 
     authorization = "an-authorization-token"
 

@@ -1,4 +1,4 @@
-"""The rules of bodies, from both sides of each bound."""
+"""The rules of bodies, on both sides of each limit."""
 
 import json
 
@@ -17,7 +17,7 @@ def number_texts():
 
 
 def json_texts_of_strings(**size):
-    """As a client may write them: escaped or not, a lone surrogate always escaped."""
+    """Strings as a client may write them: escaped or not, but lone surrogates are always escaped."""
     return st.builds(lambda text, write: write(text), st.text(st.characters(), **size), st.sampled_from(WRITERS))
 
 
@@ -34,7 +34,7 @@ def bodies(draw):
 
 
 def read(text):
-    """The members of a JSON object, each number as it is written."""
+    """The members of a JSON object. A number keeps the digits that were written."""
     return json.loads(text, parse_int=lambda digits: ("number", digits), parse_float=lambda digits: ("number", digits))
 
 

@@ -1,4 +1,4 @@
-"""The rules of paths and queries, from both sides of each bound."""
+"""The rules of path and query parameters, on both sides of each limit."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""From an event to an answer, through the real handlers; only the store behind them is a stand-in."""
+"""From an event to an answer, through the real handlers. Only the store is a mock."""
 
 import base64
 import json
@@ -28,7 +28,7 @@ def in_base64(body):
 
 
 class Api:
-    """The functions, over a store whose methods return the results of their cases."""
+    """The functions, with a mock store whose methods return the results of their cases."""
 
     def __init__(self):
         self.store = mock.create_autospec(SessionStore, instance=True)
@@ -45,7 +45,7 @@ class Api:
 
     @property
     def changes(self):
-        """What the store was given to write by the last call."""
+        """The data that the only call of the store was given to write."""
         [(_, args, _)] = self.store.method_calls
         return args[-1]
 
@@ -64,7 +64,7 @@ def missing_is_404(api):
 
 
 class Output:
-    """What a function writes: JSON lines, each of them a log record or metrics."""
+    """The output of a function: JSON lines, each of them a log record or metrics."""
 
     def __init__(self, capsys):
         self._capsys = capsys
@@ -81,7 +81,7 @@ class Output:
 
     @property
     def logs(self):
-        """Without the audit log."""
+        """The log records without the audit log."""
         return [line for line in self.lines if "level" in line and line["message"] != "Access"]
 
     @property
@@ -102,7 +102,7 @@ class Output:
 
 
 class CurrentStdout:
-    """The logger took hold of stdout when it was imported, and pytest replaces that in each phase of a test."""
+    """Writes to the current stdout. The logger keeps the one that it was imported with, but pytest replaces it."""
 
     def write(self, text):
         sys.stdout.write(text)
@@ -220,7 +220,7 @@ class TestStoreCall:
         assert api.changes == {}
 
 
-# What can be wrong with each parameter: how an event is changed for it, and what the client is told.
+# The errors of each parameter: a change of the event that causes the error, and the message to the client.
 FAULTS = {
     "app": [({"path": {"app": "a"}}, "Invalid app format")],
     "id": [({"path": {"id": "a\nb"}}, "Invalid id format")],
@@ -241,7 +241,7 @@ FAULTS = {
 }
 FAULTS["changes"] = FAULTS["data"]
 
-# All that can be wrong with a request, in the order in which it is judged.
+# All errors of a route's parameters, in the order in which they are checked.
 ORDER = {
     function: [fault for name in route.parameters for fault in FAULTS[name]]
     for function, route in ROUTES.items()
@@ -250,7 +250,7 @@ ORDER = {
 
 
 def all_of(faults):
-    """The changes of several faults as one."""
+    """The changes of several errors, merged into one."""
     changes = {}
     for fault, _ in faults:
         for part, change in fault.items():
@@ -435,7 +435,7 @@ class TestFailure:
 
 
 def secrets_of(event):
-    """What must not be told of a request."""
+    """The parts of a request that no output may contain."""
     path = event.get("pathParameters", {})
     query = event.get("queryStringParameters", {})
     return [path.get("token"), path.get("id"), query.get("ip"), event["rawPath"], event.get("body"), "Peter", "hunter2"]

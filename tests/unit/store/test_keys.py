@@ -70,7 +70,7 @@ def test_any_id_has_one_partition(id):
 
 @pytest.mark.parametrize(("id", "number"), [("user123", 7), ("user@example.com", 1), ("딸기", 13)])
 def test_partition_of_an_id_never_changes(id, number):
-    """A stored session is found again only where it was put."""
+    """If it changed, no operation would find the sessions that are already stored."""
     assert partition_of_id(id) == number
 
 

@@ -1,4 +1,4 @@
-"""The Lua scripts: that each header tells the truth, and that each name is where it belongs."""
+"""The Lua scripts: their headers agree with their code, and their names with the operations."""
 
 import re
 from pathlib import Path
@@ -18,9 +18,9 @@ LUA = {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glo
 INCLUDES = {Path(file).stem for text in LUA.values() for file in re.findall("^-- include: (.+)$", text, re.MULTILINE)}
 SCRIPTS = sorted(set(LUA) - INCLUDES)
 
-# Plain commands are all that these need.
+# These operations need only plain commands or the scripts below.
 WITHOUT_SCRIPT = {"ping", "count_active_users", "kill_sessions_of_id", "kill_sessions_of_app"}
-# Run by more than one operation, or by one among other scripts.
+# These scripts are used by several operations, or together with another script.
 PARTS_OF_OPERATIONS = {"read_sessions", "kill_sessions"}
 
 
@@ -29,13 +29,13 @@ PLACE = re.compile(r"\b(KEYS|ARGV)\[(\d+)(?:\.\.(\d+|\*))?\]")
 
 
 def header(name):
-    """The comment that opens a script."""
+    """The comment at the beginning of a script."""
     lines = LUA[name].splitlines()
     return lines[: next(i for i, line in enumerate(lines) if not line.startswith("--"))]
 
 
 def documented(name, table):
-    """The places of KEYS or ARGV that a script's header explains, OPEN for any number from some place on."""
+    """The indices of KEYS or ARGV that a script's header explains. OPEN stands for any number of further ones."""
     places = set()
     for line in header(name):
         for kind, first, last in PLACE.findall(line):
@@ -46,20 +46,20 @@ def documented(name, table):
 
 
 def used(name, table):
-    """The places that the code of a script names by number; OPEN when it computes one."""
-    # The index takes the first four keys.
+    """The indices of KEYS or ARGV in a script's code. OPEN stands for computed ones."""
+    # index_of() uses the first four keys.
     code = code_of(name).replace("index_of(KEYS)", "KEYS[1] KEYS[2] KEYS[3] KEYS[4]")
     places = {int(place) for place in re.findall(rf"\b{table}\[(\d+)\]", code)}
     return places | ({OPEN} if re.search(rf"\b{table}\b(?!\[\d+\])", code) else set())
 
 
 def code_of(name):
-    """A file without its comments."""
+    """The code of a file, without comments."""
     return "\n".join(line.partition("--")[0] for line in LUA[name].splitlines())
 
 
 def included_by(name):
-    """The files that a file itself includes."""
+    """The files that a file includes directly."""
     return [Path(line.removeprefix("-- include: ")).stem for line in header(name) if line.startswith("-- include: ")]
 
 
@@ -144,7 +144,7 @@ class TestScript:
 
 
 class Recorder:
-    """Stands where the client is, keeps the scripts' calls, and answers as if there were one session of all kinds."""
+    """A fake client that records script calls, and replies as if every lookup found one session."""
 
     HANDLE = b"0123456789abcdef" * 2
     FIELDS = (b"id", b"u", b"ip", b"i", b"r", b"1", b"w", b"1", b"ttl", b"10", b"used", b"9")
@@ -181,7 +181,7 @@ class Recorder:
 
 @pytest.fixture(scope="module")
 def calls():
-    """Each script's calls by the operations of the store."""
+    """The calls of each script that the operations of the store make."""
     recorder = Recorder()
     store = SessionStore(recorder, clock=lambda: 10)
     token = store.create_session("app", "u", ip="i", no_resave=True)
