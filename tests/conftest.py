@@ -17,7 +17,7 @@ from rest_sessions.connection.client import Client
 from rest_sessions.store.sessions import SessionStore
 from tests import leaks
 from tests.figures import Figures
-from tests.leaks import WATCH
+from tests.leaks import SCANNER
 from tests.servers import BINARIES, FAKEREDIS, REAL, Server, Servers
 
 # Powertools reads this when it is imported. Only test modules import it, after this file.
@@ -113,7 +113,7 @@ def keys(server: Server, namespace: str) -> Callable[[], set[str]]:
 
 
 # `make dev AUTH=1` without API_KEYS generates a key and prints it. No other key may be printed.
-OWN_KEY = re.compile(r"(?<=curl -H 'Authorization: Bearer )[^']+")
+GENERATED_KEY = re.compile(r"(?<=curl -H 'Authorization: Bearer )[^']+")
 
 
 class Dev:
@@ -121,7 +121,7 @@ class Dev:
 
     def __init__(self, environment: dict[str, str]) -> None:
         self.port = free_port()
-        WATCH.keep_registry(environment.get("API_KEYS", ""))
+        SCANNER.add_registry(environment.get("API_KEYS", ""))
         inherited = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "dev"],
@@ -137,7 +137,7 @@ class Dev:
             if line.startswith("Ctrl-C"):
                 break
         assert re.search(r"listens on", self.greeting), self.greeting
-        WATCH.read(OWN_KEY.sub("", self.greeting), "process")
+        SCANNER.add_output(GENERATED_KEY.sub("", self.greeting), "process")
         # Read continuously, because a full pipe would block the process.
         self._output: list[str] = []
         self._reader = threading.Thread(target=self._output.extend, args=(self.process.stdout,))
@@ -154,7 +154,7 @@ class Dev:
         self._reader.join()
         self.process.stdout.close()
         output = "".join(self._output)
-        WATCH.read(output, "process")
+        SCANNER.add_output(output, "process")
         return output
 
 

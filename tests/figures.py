@@ -41,6 +41,6 @@ class Figures:
 
 
 def _version(server: str) -> str:
-    told = subprocess.run([server, "--version"], capture_output=True, text=True, check=True).stdout
+    output = subprocess.run([server, "--version"], capture_output=True, text=True, check=True).stdout
     # "Redis server v=7.0.15 sha=…", "Valkey server v=8.1.1 sha=…"
-    return re.sub(r"^(\w+) server v=(\S+).*", r"\1 \2", told.strip())
+    return re.sub(r"^(\w+) server v=(\S+).*", r"\1 \2", output.strip())

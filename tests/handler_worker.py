@@ -49,7 +49,7 @@ def requests(api: Api, tokens: TextIO) -> Iterator[object]:
         yield call("ping")
         yield call("authorize")
         yield call("authorize", identitySource=[f"Bearer {KEY}x"])
-        yield call("get_session", 403, path=token, caller={"name": "web", "apps": "another", "allow": "*"})
+        yield call("get_session", 403, path=token, principal={"name": "web", "apps": "another", "allow": "*"})
         yield call("get_session", 400, path={"app": "a"})
         yield call("get_session", 400, path={"token": "short"})
         yield call("create_session", 400, query={"ttl": "9"})

@@ -17,11 +17,11 @@ class Api:
     def __init__(self, handlers: dict[str, Handler]) -> None:
         self._handlers = handlers
 
-    def call(self, name: str, status: int = 200, *, caller=None, **changes) -> Any:
-        """The function's answer to its event with `changes`, sent by `caller`. Its status must be `status`."""
+    def call(self, name: str, status: int = 200, *, principal=None, **changes) -> Any:
+        """The function's answer to its event with `changes`, sent by `principal`. Its status must be `status`."""
         event = request(name, **changes)
-        if caller:
-            event["requestContext"]["authorizer"] = {"lambda": caller}
+        if principal:
+            event["requestContext"]["authorizer"] = {"lambda": principal}
         function = "".join(word.capitalize() for word in name.split("_"))
         response = self._handlers[function](event, Context())
         assert response.get("statusCode", 200) == status, (name, response)

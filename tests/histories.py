@@ -51,7 +51,7 @@ class Call:
         return inf if self.failed else self.end
 
 
-class Players:
+class Workers:
     """Threads that make random calls and record the answers. Each thread has a store of its own.
 
     Each call has the deadline of a request.
@@ -64,10 +64,10 @@ class Players:
         self._done = threading.Event()
         self._sessions: list[tuple[str, str]] = []
 
-    def play(self, rounds: int | None = None) -> None:
+    def run(self, rounds: int | None = None) -> None:
         """Each thread makes `rounds` calls, or goes on until `stop` if that is None."""
         with ThreadPoolExecutor(len(self._stores)) as pool:
-            list(pool.map(lambda number: self._play(number, rounds), range(len(self._stores))))
+            list(pool.map(lambda number: self._run(number, rounds), range(len(self._stores))))
 
     def stop(self) -> None:
         self._done.set()
@@ -77,7 +77,7 @@ class Players:
         for id, token in self._sessions:
             self._call(self._stores[0], "get", id, token)
 
-    def _play(self, number: int, rounds: int | None) -> None:
+    def _run(self, number: int, rounds: int | None) -> None:
         choice = random.Random(f"{self._seed}/{number}")
         names, weights = list(_OPERATIONS), list(_OPERATIONS.values())
         turn = 0
@@ -99,7 +99,7 @@ class Players:
     def _call(
         self, store: SessionStore, operation: str, id: str, token: str, changes: Mapping[str, str | None] | None = None
     ) -> None:
-        carry_out = {
+        execute = {
             "create": lambda: store.create_session(APP, id, IP, data=changes),
             "get": lambda: store.get_session(APP, token),
             "set": lambda: store.set_session(APP, token, changes),
@@ -111,7 +111,7 @@ class Players:
         begin = time.monotonic()
         try:
             with deadline(REQUEST_SECONDS):
-                answer, failed = carry_out(), False
+                answer, failed = execute(), False
         except StoreUnavailable:
             answer, failed = None, True
         end = time.monotonic()
@@ -127,10 +127,12 @@ def violations(calls: Sequence[Call], *, exact: bool = True) -> list[str]:
     `exact` means that no call failed or was resent. Then each call must count, and be counted, exactly once.
     """
     kills = [call for call in calls if call.is_kill]
-    lives = [_Life(create, calls) for create in calls if create.operation == "create" and not create.failed]
-    found = [f"{life.name}: {fault}" for life in lives for fault in life.faults(exact=exact)]
+    sessions = [
+        _SessionHistory(create, calls) for create in calls if create.operation == "create" and not create.failed
+    ]
+    found = [f"{session.name}: {violation}" for session in sessions for violation in session.violations(exact=exact)]
     found += [f"{kill.operation} answered {kill.answer!r}" for kill in kills if not _is_count(kill)]
-    return found or list(_miscounts(kills, lives, calls, exact=exact))
+    return found or list(_miscounts(kills, sessions, calls, exact=exact))
 
 
 def _is_count(kill: Call) -> bool:
@@ -139,7 +141,7 @@ def _is_count(kill: Call) -> bool:
     )
 
 
-class _Life:
+class _SessionHistory:
     """The calls that concern one session."""
 
     def __init__(self, create: Call, calls: Sequence[Call]) -> None:
@@ -170,17 +172,17 @@ class _Life:
         """Whether the kill can have taken effect at a moment after all hits and before all misses."""
         return max(kill.begin, self._begin) <= min(kill.last_effect, self._end)
 
-    def faults(self, *, exact: bool) -> Iterator[str]:
-        yield from self._order_faults(exact=exact)
+    def violations(self, *, exact: bool) -> Iterator[str]:
+        yield from self._order_violations(exact=exact)
         for hit in self.hits:
-            yield from (f"{hit.operation} gave {fault}" for fault in self._data_faults(hit))
+            yield from (f"{hit.operation} gave {violation}" for violation in self._data_violations(hit))
         for kill in self.kills:
             if self._must_have_ended_by(kill) and any(kill.end < hit.begin for hit in self.hits):
                 yield f"used after the answer of {kill.operation}"
         if self.misses and not any(self.may_have_ended_by(kill) for kill in self.kills):
             yield "missing, and no kill can have ended it"
 
-    def _order_faults(self, *, exact: bool) -> Iterator[str]:
+    def _order_violations(self, *, exact: bool) -> Iterator[str]:
         if exact:
             r, w, data = 1, 1, _without_nulls(self.create.changes)
             for hit in self.hits:
@@ -194,18 +196,18 @@ class _Life:
         latest = self.create.begin
         for before, hit in zip([None, *self.hits], self.hits, strict=False):
             if before and _number(before) == _number(hit):
-                yield f"two calls are number {_number(hit)}"
+                yield f"two calls have the number {_number(hit)}"
             if hit.end < latest:
-                yield f"{hit.operation} ended before a call began whose effect it had seen"
+                yield f"{hit.operation} ended before a call began, but saw its effect"
             latest = max(latest, hit.begin)
 
-    def _data_faults(self, hit: Call) -> Iterator[str]:
+    def _data_violations(self, hit: Call) -> Iterator[str]:
         """Checks each key: its text must come from the latest write before the hit, or from a concurrent write."""
         for key in KEYS:
             text = hit.answer.data.get(key)
             if key in hit.changes:
                 if text != hit.changes[key]:
-                    yield f"{key}={text}, which it had set itself otherwise"
+                    yield f"{key}={text}, which is not what it set"
                 continue
             writes = [write for write in self.writes if key in write.changes and write is not hit]
             earlier = [write for write in writes if write.answer and _number(write) < _number(hit)]
@@ -225,16 +227,18 @@ def _number(hit: Call) -> int:
     return hit.answer.r + hit.answer.w - (3 if hit.operation == "set" else 2)
 
 
-def _miscounts(kills: Sequence[Call], lives: Sequence[_Life], calls: Sequence[Call], *, exact: bool) -> Iterator[str]:
+def _miscounts(
+    kills: Sequence[Call], sessions: Sequence[_SessionHistory], calls: Sequence[Call], *, exact: bool
+) -> Iterator[str]:
     """Matches the counts of kills with the sessions that ended. Each count needs a session of its own."""
-    lives = [life for life in lives if life.has_ended]
+    sessions = [session for session in sessions if session.has_ended]
     counted = [kill for kill in kills if not kill.failed for _ in range(kill.answer)]
     ended_by: dict[int, Call] = {}
 
     # Kuhn's algorithm for bipartite matching: counts on one side, ended sessions on the other.
     def match(kill: Call, seen: set[int]) -> bool:
-        for number, life in enumerate(lives):
-            if number not in seen and kill in life.kills and life.may_have_ended_by(kill):
+        for number, session in enumerate(sessions):
+            if number not in seen and kill in session.kills and session.may_have_ended_by(kill):
                 seen.add(number)
                 if number not in ended_by or match(ended_by[number], seen):
                     ended_by[number] = kill
@@ -246,5 +250,5 @@ def _miscounts(kills: Sequence[Call], lives: Sequence[_Life], calls: Sequence[Ca
     unknown = sum(call.operation == "create" and call.failed for call in calls)
     if len(unmatched) > unknown:
         yield f"{len(counted)} kills were counted, of which {len(unmatched)} fit no session that ended"
-    if exact and len(ended_by) < len(lives):
-        yield f"{len(lives)} sessions ended, and {len(ended_by)} were counted"
+    if exact and len(ended_by) < len(sessions):
+        yield f"{len(sessions)} sessions ended, and {len(ended_by)} were counted"

@@ -38,7 +38,7 @@ _TOKEN_IN_PATH = re.compile(r"/(?:get|set|kill)/([^/]+)")
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
-class Watch:
+class SecretScanner:
     """The secrets that were used, and the output in which none may appear.
 
     A part of a secret counts too, if it contains the first or the last WINDOW characters, or one of the pieces of
@@ -51,7 +51,7 @@ class Watch:
         self.secrets: Counter[str] = Counter()
         self.characters: Counter[str] = Counter()
 
-    def keep(self, kind: str, secret: str) -> None:
+    def add_secret(self, kind: str, secret: str) -> None:
         """Adds a secret. It may not appear in any output, earlier or later."""
         last = min(len(secret), _LOOKED_FOR) - WINDOW
         starts = [*range(0, last, WINDOW), last] if last >= 0 else []
@@ -60,52 +60,52 @@ class Watch:
         self.secrets[kind] += bool(parts) and parts[0] not in self._kinds
         self._kinds.update(dict.fromkeys(parts, kind))
 
-    def keep_datum(self, value: Any) -> None:
+    def add_data(self, value: Any) -> None:
         """Adds everything in a JSON value except its keys."""
         match value:
             case str():
-                self.keep("datum", value)
-                self.keep("datum", json.dumps(value)[1:-1])
+                self.add_secret("datum", value)
+                self.add_secret("datum", json.dumps(value)[1:-1])
             case list():
                 for member in value:
-                    self.keep_datum(member)
+                    self.add_data(member)
             case dict():
                 for member in value.values():
-                    self.keep_datum(member)
+                    self.add_data(member)
 
-    def keep_body(self, body: bytes) -> None:
+    def add_body(self, body: bytes) -> None:
         """Adds the data in a request's body, which need not be valid JSON."""
         text = body.decode(errors="replace")
         try:
             # Numbers as the digits that were sent.
-            self.keep_datum(json.loads(text, parse_int=str, parse_float=str))
+            self.add_data(json.loads(text, parse_int=str, parse_float=str))
         except (ValueError, RecursionError):
             for string in _STRING.findall(text):
-                self.keep("datum", string)
+                self.add_secret("datum", string)
 
-    def keep_authorization(self, header: str) -> None:
-        self.keep("key", header.partition(" ")[2] or header)
+    def add_authorization(self, header: str) -> None:
+        self.add_secret("key", header.partition(" ")[2] or header)
 
-    def keep_registry(self, document: str) -> None:
+    def add_registry(self, document: str) -> None:
         """Adds the keys of a registry, even of a broken one."""
         for key in re.findall(r'"key": *"([^"]*)"', document):
-            self.keep("key", key)
+            self.add_secret("key", key)
 
-    def keep_event(self, event: Mapping[str, Any]) -> None:
+    def add_event(self, event: Mapping[str, Any]) -> None:
         """Adds the secrets in an event of API Gateway."""
-        self.keep("token", (event.get("pathParameters") or {}).get("token") or "")
+        self.add_secret("token", (event.get("pathParameters") or {}).get("token") or "")
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
         for header in (headers.get("authorization", ""), *(event.get("identitySource") or [])):
-            self.keep_authorization(header)
+            self.add_authorization(header)
         body = event.get("body") or ""
         if event.get("isBase64Encoded"):
-            self.keep("datum", body)
+            self.add_secret("datum", body)
             with contextlib.suppress(ValueError):
-                self.keep_body(base64.b64decode(body))
+                self.add_body(base64.b64decode(body))
         else:
-            self.keep_body(body.encode(errors="surrogatepass"))
+            self.add_body(body.encode(errors="surrogatepass"))
 
-    def read(self, text: str, place: str, test: str = "") -> None:
+    def add_output(self, text: str, place: str, test: str = "") -> None:
         """Adds output of the service, written during `test` or else during the current test."""
         if text:
             self.characters[place] += len(text)
@@ -127,50 +127,52 @@ def _windows(text: str, wanted: Mapping[str, str]) -> Iterator[str]:
         yield from wanted.keys() & {chunk[i : i + WINDOW] for i in range(len(chunk) - WINDOW + 1)}
 
 
-WATCH = Watch()
+SCANNER = SecretScanner()
 
 
 class Plugin:
-    """Passes secrets and output to WATCH, and fails the run if it finds a leak."""
+    """Passes secrets and output to SCANNER, and fails the run if it finds a leak."""
 
     def __init__(self) -> None:
-        self._faults: list[str] = []
+        self._failures: list[str] = []
 
     def pytest_configure(self) -> None:
-        _around(
+        _wrap(
             "rest_sessions.store.sessions:SessionStore.create_session",
-            _keep_data,
-            lambda token: WATCH.keep("token", token),
+            _add_data,
+            lambda token: SCANNER.add_secret("token", token),
         )
-        _around("rest_sessions.store.sessions:SessionStore.set_session", _keep_data)
-        _around("rest_sessions.access.registry:KeyRegistry.parse", WATCH.keep_registry)
-        _around("rest_sessions.http.authorizer:authorize", lambda event, _: WATCH.keep_event(event))
-        _around("rest_sessions.http.route:Route.__call__", lambda _, event, __: WATCH.keep_event(event), _read_response)
-        _around("httpx:Client.send", _keep_request, _read_answer)
-        _around("_pytest.capture:CaptureFixture.readouterr", None, lambda read: WATCH.read("".join(read), "log"))
+        _wrap("rest_sessions.store.sessions:SessionStore.set_session", _add_data)
+        _wrap("rest_sessions.access.registry:KeyRegistry.parse", SCANNER.add_registry)
+        _wrap("rest_sessions.http.authorizer:authorize", lambda event, _: SCANNER.add_event(event))
+        _wrap("rest_sessions.http.route:Route.__call__", lambda _, event, __: SCANNER.add_event(event), _scan_response)
+        _wrap("httpx:Client.send", _add_request, _scan_answer)
+        _wrap("_pytest.capture:CaptureFixture.readouterr", None, lambda read: SCANNER.add_output("".join(read), "log"))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         # A test has three reports. The last one has the output of all three.
         if report.when == "teardown":
-            WATCH.read("".join(text for _, text in report.sections), "log", report.nodeid)
+            SCANNER.add_output("".join(text for _, text in report.sections), "log", report.nodeid)
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        self._faults = WATCH.leaks()
+        self._failures = SCANNER.leaks()
         if exitstatus == pytest.ExitCode.OK and _is_of_all_tests(session):
-            self._faults += [f"no {kind} was seen, so the watch is broken" for kind in KINDS if not WATCH.secrets[kind]]
-            self._faults += [
-                f"no {place} was seen, so the watch is broken" for place in PLACES if not WATCH.characters[place]
+            self._failures += [
+                f"no {kind} was seen, so the search is broken" for kind in KINDS if not SCANNER.secrets[kind]
             ]
-        if self._faults:
+            self._failures += [
+                f"no {place} was seen, so the search is broken" for place in PLACES if not SCANNER.characters[place]
+            ]
+        if self._failures:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        places = ", ".join(f"{WATCH.characters[place]:,} of {place}" for place in PLACES)
-        kinds = ", ".join(f"{WATCH.secrets[kind]:,} of {kind}" for kind in KINDS)
-        terminalreporter.section("secrets in what was written", red=bool(self._faults), green=not self._faults)
-        terminalreporter.line(f"searched {places} (characters) for {kinds}: {'FAILED' if self._faults else 'none'}")
-        for fault in self._faults:
-            terminalreporter.line(fault, red=True)
+        places = ", ".join(f"{SCANNER.characters[place]:,} of {place}" for place in PLACES)
+        kinds = ", ".join(f"{SCANNER.secrets[kind]:,} of {kind}" for kind in KINDS)
+        terminalreporter.section("secrets in the output", red=bool(self._failures), green=not self._failures)
+        terminalreporter.line(f"searched {places} (characters) for {kinds}: {'FAILED' if self._failures else 'none'}")
+        for failure in self._failures:
+            terminalreporter.line(failure, red=True)
 
 
 def _is_of_all_tests(session: pytest.Session) -> bool:
@@ -179,43 +181,43 @@ def _is_of_all_tests(session: pytest.Session) -> bool:
     return not session.config.option.collectonly and modules <= {Path(item.path) for item in session.items}
 
 
-def _around(name: str, before: Callable[..., object] | None, after: Callable[..., object] = lambda _: None) -> None:
+def _wrap(name: str, before: Callable[..., object] | None, after: Callable[..., object] = lambda _: None) -> None:
     """Wraps the function of that name: `before` gets its arguments, and `after` its result."""
     owner_name, _, attribute = name.replace(":", ".").rpartition(".")
     owner = pkgutil.resolve_name(owner_name)
     function = getattr(owner, attribute)
 
     @functools.wraps(function)
-    def around(*args: Any, **kwargs: Any) -> Any:
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
         if before:
             before(*args, **kwargs)
         result = function(*args, **kwargs)
         after(result)
         return result
 
-    setattr(owner, attribute, staticmethod(around) if hasattr(function, "__self__") else around)
+    setattr(owner, attribute, staticmethod(wrapped) if hasattr(function, "__self__") else wrapped)
 
 
-def _read_response(response: Mapping[str, Any]) -> None:
+def _scan_response(response: Mapping[str, Any]) -> None:
     if response["statusCode"] >= 400:
-        WATCH.read(response["body"], "error body")
+        SCANNER.add_output(response["body"], "error body")
 
 
-def _keep_data(*args: Any, data: Mapping[str, str | None] | None = None, **_: Any) -> None:
+def _add_data(*args: Any, data: Mapping[str, str | None] | None = None, **_: Any) -> None:
     for text in (data or (isinstance(args[-1], Mapping) and args[-1]) or {}).values():
         # JSON texts, but a test may pass any text.
-        WATCH.keep("datum", (text or "").strip('"'))
+        SCANNER.add_secret("datum", (text or "").strip('"'))
 
 
-def _keep_request(_: Any, request: Any, **__: Any) -> None:
-    WATCH.keep_authorization(request.headers.get("authorization", ""))
-    WATCH.keep_body(request.read())
+def _add_request(_: Any, request: Any, **__: Any) -> None:
+    SCANNER.add_authorization(request.headers.get("authorization", ""))
+    SCANNER.add_body(request.read())
     for token in _TOKEN_IN_PATH.findall(request.url.path):
-        WATCH.keep("token", unquote(token))
+        SCANNER.add_secret("token", unquote(token))
 
 
-def _read_answer(answer: Any) -> None:
+def _scan_answer(answer: Any) -> None:
     if answer.status_code >= 400:
-        WATCH.read(answer.text, "error body")
+        SCANNER.add_output(answer.text, "error body")
     elif "/create/" in answer.request.url.path:
-        WATCH.keep("token", answer.json().get("token", ""))
+        SCANNER.add_secret("token", answer.json().get("token", ""))

@@ -9,31 +9,31 @@ from collections.abc import Callable, Iterator
 from dev.embedded_store import LOOPBACK, free_port
 
 # Handles a piece of a reply: forwards it to the client, or disturbs it.
-PassOn = Callable[[socket.socket, bytes], None]
+ReplyHandler = Callable[[socket.socket, bytes], None]
 
 # Smaller than a large request, so that the rest of the request stays in the sender's buffer.
 _RECEIVE_BUFFER = 4096
 
 
-def whole(client: socket.socket, reply: bytes) -> None:
+def forward(client: socket.socket, reply: bytes) -> None:
     client.sendall(reply)
 
 
-def swallow(client: socket.socket, reply: bytes) -> None:
+def drop(client: socket.socket, reply: bytes) -> None:
     pass
 
 
-def cut_in_the_middle(client: socket.socket, reply: bytes) -> None:
+def cut_in_half(client: socket.socket, reply: bytes) -> None:
     client.sendall(reply[: len(reply) // 2])
     raise ConnectionAbortedError
 
 
-def late(seconds: float) -> PassOn:
-    def pass_on(client: socket.socket, reply: bytes) -> None:
+def delayed(seconds: float) -> ReplyHandler:
+    def on_reply(client: socket.socket, reply: bytes) -> None:
         time.sleep(seconds)
         client.sendall(reply)
 
-    return pass_on
+    return on_reply
 
 
 def byte_by_byte(client: socket.socket, reply: bytes) -> None:
@@ -45,12 +45,12 @@ def byte_by_byte(client: socket.socket, reply: bytes) -> None:
 class Proxy:
     """Forwards each connection to the port `target`. Counts connections and round trips.
 
-    `pass_on` handles the replies. A new value also applies to open connections.
+    `on_reply` handles the replies. A new value also applies to open connections.
     """
 
     def __init__(self, target: int) -> None:
         self.target = target
-        self.pass_on: PassOn = whole
+        self.on_reply: ReplyHandler = forward
         self.round_trips = 0
         self.connections = 0
         self._links: set[_Link] = set()
@@ -112,7 +112,7 @@ class _Link:
     def run(self, hold: threading.Event | None) -> None:
         with contextlib.suppress(OSError):
             self._server = socket.create_connection((LOOPBACK, self._proxy.target))
-            threading.Thread(target=self._pass_replies_on, args=(self._server,), daemon=True).start()
+            threading.Thread(target=self._forward_replies, args=(self._server,), daemon=True).start()
             if hold:
                 hold.wait()
             while data := self._client.recv(1 << 16):
@@ -120,13 +120,13 @@ class _Link:
                 self._server.sendall(data)
         self.close()
 
-    def _pass_replies_on(self, server: socket.socket) -> None:
+    def _forward_replies(self, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := server.recv(1 << 16):
                 if not self._answered:
                     self._answered = True
                     self._proxy.round_trips += 1
-                self._proxy.pass_on(self._client, data)
+                self._proxy.on_reply(self._client, data)
         self.close()
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from dev.containers import Stack, stack, start_api
 from dev.embedded_store import free_port
-from tests.leaks import WATCH
+from tests.leaks import SCANNER
 
 URL = os.environ.get("URL", "")
 KEY = os.environ.get("KEY", "")
@@ -55,7 +55,7 @@ def api(request: pytest.FixtureRequest, log: Path) -> Iterator[Api]:
     local = request.getfixturevalue("local")
     with log.open("w", encoding="utf-8") as output, start_api(local, free_port(), output) as url:
         yield Api(url, local.key)
-    WATCH.read(PATHS.sub("", log.read_text(encoding="utf-8")), "process")
+    SCANNER.add_output(PATHS.sub("", log.read_text(encoding="utf-8")), "process")
 
 
 @pytest.fixture(scope="session")

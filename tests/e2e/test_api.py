@@ -10,7 +10,7 @@ from tests.events import http_request
 from tests.routes import OPERATIONS
 
 IP = "192.0.2.7"
-NEVER_WAS = "Z0" + "a" * 62
+UNKNOWN_TOKEN = "Z0" + "a" * 62
 
 
 def create(http: httpx.Client, app: str, id: str, **options) -> str:
@@ -54,7 +54,7 @@ def test_no_resave(http, app) -> None:
     assert 500 < session["ttl"] <= 600
 
 
-def test_listings_and_kills_of_many(http, app) -> None:
+def test_listings_killsoid_and_killall(http, app) -> None:
     for id in ("peter", "peter", "paul"):
         create(http, app, id)
     assert sorted(ids(http.get(f"/{app}/soapp", params={"dt": 60}))) == ["paul", "peter", "peter"]
@@ -103,9 +103,9 @@ def test_the_largest_body(http, app) -> None:
         ("PUT", "/ab/create/peter?ip=1", None, 400, "invalidFormat", "Invalid app format"),
         ("GET", "/{app}/get/short", None, 400, "invalidFormat", "Invalid token format"),
         ("GET", "/{app}/activity", None, 400, "missingParameter", "No dt supplied"),
-        ("POST", "/{app}/set/" + NEVER_WAS, "{}", 400, "invalidValue", "d must contain at least one key."),
-        ("POST", "/{app}/set/" + NEVER_WAS, "[1]", 400, "invalidValue", "d must be an object"),
-        ("POST", "/{app}/set/" + NEVER_WAS, "{", 400, "invalidJson", "The body is not valid JSON"),
+        ("POST", "/{app}/set/" + UNKNOWN_TOKEN, "{}", 400, "invalidValue", "d must contain at least one key."),
+        ("POST", "/{app}/set/" + UNKNOWN_TOKEN, "[1]", 400, "invalidValue", "d must be an object"),
+        ("POST", "/{app}/set/" + UNKNOWN_TOKEN, "{", 400, "invalidJson", "The body is not valid JSON"),
     ],
 )
 def test_bad_input(http, app, method, path, body, status, name, message) -> None:
@@ -115,19 +115,19 @@ def test_bad_input(http, app, method, path, body, status, name, message) -> None
     assert answer.json()["message"].startswith(message)
 
 
-def test_a_body_that_is_no_json(http, app) -> None:
-    answer = http.post(f"/{app}/set/{NEVER_WAS}", content=b"a=1", headers={"Content-Type": "text/plain"})
+def test_a_body_that_is_not_json(http, app) -> None:
+    answer = http.post(f"/{app}/set/{UNKNOWN_TOKEN}", content=b"a=1", headers={"Content-Type": "text/plain"})
     assert (answer.status_code, answer.json()["name"]) == (415, "unsupportedMediaType")
 
 
-def test_an_unknown_route_has_a_message_alone(http) -> None:
+def test_the_answer_to_an_unknown_route_has_only_a_message(http) -> None:
     answer = http.get("/nothing/here")
     assert answer.status_code in (403, 404)
     assert answer.json().keys() == {"message"}
 
 
 @pytest.mark.parametrize("wrong", [None, "Bearer", "Bearer wrong", "Basic {key}", "{key}"])
-def test_nothing_is_served_without_the_key(api, http, app, wrong) -> None:
+def test_nothing_is_served_without_a_key(api, http, app, wrong) -> None:
     token = create(http, app, "peter")
     authorization = wrong and wrong.format(key=api.key)
     with api.client(authorization) as stranger:

@@ -9,7 +9,7 @@ import pytest
 from dev.containers import SAM, Stack
 from tests.cases import CASES
 from tests.events import EVENTS
-from tests.leaks import WATCH
+from tests.leaks import SCANNER
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,8 +19,8 @@ def invoke(local: Stack, name: str) -> dict:
     command = [SAM, "local", "invoke", function, "--event", f"events/{name}.json", *local.options()]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
     # stderr has the function's output, and stdout its answer.
-    WATCH.keep_event(EVENTS[name])
-    WATCH.read(result.stderr, "process")
+    SCANNER.add_event(EVENTS[name])
+    SCANNER.add_output(result.stderr, "process")
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
 
@@ -33,24 +33,24 @@ def empty(local: Stack) -> Stack:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_of_a_route(empty, name) -> None:
+def test_event_of_a_route(empty, name) -> None:
     answer = invoke(empty, name)
     assert answer["statusCode"] == 200, answer
     assert CASES[name].on_empty in (answer["body"], None)
 
 
-def test_of_create(local) -> None:
+def test_event_of_create(local) -> None:
     assert len(json.loads(invoke(local, "create_session")["body"])["token"]) == 64
 
 
-def test_of_the_sweep(local) -> None:
+def test_event_of_the_sweep(local) -> None:
     assert invoke(local, "sweep_expired") == {"expired": 0}
 
 
-def test_of_the_authorizer(local) -> None:
+def test_event_of_the_authorizer(local) -> None:
     # The sample's key is not in the registry.
     assert invoke(local, "authorize") == {"isAuthorized": False}
 
 
-def test_every_event_has_its_test() -> None:
+def test_every_event_has_a_test() -> None:
     assert set(EVENTS) == {*CASES, "sweep_expired", "authorize"}

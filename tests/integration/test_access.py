@@ -114,7 +114,7 @@ def test_allows_what_the_key_allows_and_nothing_else(http, store, server) -> Non
     ],
     ids=["none", "empty", "no-key", "no-scheme", "basic", "prefix", "longer", "case", "blanks", "two", "star"],
 )
-def test_lets_nobody_in_with_a_wrong_key(http, store, server, authorization) -> None:
+def test_refuses_a_wrong_key(http, store, server, authorization) -> None:
     token = store.create_session("webapp", "peter", IP)
     before = contents(server)
     for function in OPERATIONS:
@@ -128,21 +128,21 @@ def test_ping_is_open(http) -> None:
     assert http.get("/ping").text == "PONG"
 
 
-def test_one_answer_of_the_authorizer_serves_two_apps(store, server, monkeypatch) -> None:
+def test_a_cached_answer_of_the_authorizer_serves_two_apps(store, server, monkeypatch) -> None:
     """API Gateway caches the answer for a key and uses it for every route. So the layer decides for each request."""
     monkeypatch.setattr(route, "open_store", lambda: store)
     monkeypatch.setattr(route, "load_settings", lambda: Settings(server.url, False, NAMESPACE, False))
     handler = route.route("activity")(lambda store, app: store.ping())
-    kept = {"lambda": Principal("stats", frozenset({"webapp"}), frozenset({"activity"})).to_context()}
+    cached = {"lambda": Principal("stats", frozenset({"webapp"}), frozenset({"activity"})).to_context()}
 
     def status(app: str) -> int:
-        event = {"pathParameters": {"app": app}, "requestContext": {"authorizer": kept}}
+        event = {"pathParameters": {"app": app}, "requestContext": {"authorizer": cached}}
         return handler(event, Context())["statusCode"]
 
     assert [status(app) for app in ("webapp", "shop", "webapp")] == [200, 403, 200]
 
 
-def test_writes_refusals_and_kills_of_many_to_the_audit_log(server) -> None:
+def test_writes_refusals_killsoid_and_killall_to_the_audit_log(server) -> None:
     dev = Dev({"REDIS_URL": server.url, "NAMESPACE": NAMESPACE, "AUTH": "1", "API_KEYS": json.dumps(REGISTRY)})
     token = "Z0" + "a" * 62
     with httpx.Client(base_url=dev.url) as http:
@@ -165,7 +165,7 @@ def test_writes_refusals_and_kills_of_many_to_the_audit_log(server) -> None:
     assert not any(secret in output for secret in SECRETS.values())
 
 
-def test_makes_a_key_where_none_is_given_and_prints_it() -> None:
+def test_generates_and_prints_a_key_if_none_is_given() -> None:
     dev = Dev({"AUTH": "1"})
     try:
         [key] = re.findall(r"Authorization: (Bearer \S+)'", dev.greeting)
@@ -199,7 +199,7 @@ class TestMakeKey:
             check=False,
         )
 
-    def test_prints_an_entry_that_the_registry_takes(self, server) -> None:
+    def test_prints_an_entry_that_the_registry_accepts(self, server) -> None:
         entry = json.loads(self.run(NAME="web", APPS="webapp,shop", ALLOW="create,get").stdout)
         assert (entry["name"], entry["apps"], entry["allow"]) == ("web", ["webapp", "shop"], ["create", "get"])
         assert len(entry["key"]) >= 43
@@ -214,7 +214,7 @@ class TestMakeKey:
             dev.stop()
 
     @pytest.mark.parametrize("environment", [{}, {"NAME": "web"}, {"NAME": "web", "APPS": "webapp", "ALLOW": "fly"}])
-    def test_says_what_is_wrong(self, environment) -> None:
+    def test_prints_what_is_wrong(self, environment) -> None:
         made = self.run(**environment)
         assert made.returncode == 1
         assert "make key NAME=web" in made.stderr

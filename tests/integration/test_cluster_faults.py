@@ -54,7 +54,7 @@ def nodes_of(cluster: Server) -> dict[int, redis.Redis]:
         return {node.port: redis.Redis(LOOPBACK, node.port, decode_responses=True) for node in client.get_nodes()}
 
 
-def owner(cluster: Server, key: str) -> int:
+def master_of(cluster: Server, key: str) -> int:
     with cluster.connect() as client:
         return client.get_node_from_key(key).port
 
@@ -64,7 +64,7 @@ def process_at(port: int) -> int:
         return client.info("server")["process_id"]
 
 
-def within_seconds(call) -> None:
+def assert_ends_in_time(call) -> None:
     """Checks that the call ends in time, with an answer or with StoreUnavailable."""
     begin = time.monotonic()
     with contextlib.suppress(StoreUnavailable):
@@ -82,32 +82,31 @@ def user_at(cluster: Server, namespace: str, port: int) -> str:
     """A user whose sessions are on the master at `port`."""
     for number in range(1000):
         key = Keyspace(namespace).partition(APP, partition_of_id(f"user{number}")).ids
-        if owner(cluster, key) == port:
+        if master_of(cluster, key) == port:
             return f"user{number}"
     raise AssertionError
 
 
-@pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL], ids=["stands-still", "dies"])
-def test_a_master_is_gone(cluster, store, namespace, how) -> None:
+@pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL], ids=["freezes", "dies"])
+def test_a_master_freezes_or_dies(cluster, store, namespace, how) -> None:
     entry = urlsplit(cluster.url).port
-    victim = next(port for port in nodes_of(cluster) if port != entry)
-    lost = user_at(cluster, namespace, victim)
-    kept = user_at(cluster, namespace, entry)
-    token_lost, token_kept = (store.create_session(APP, id, IP) for id in (lost, kept))
-    pid = process_at(victim)
+    lost_port = next(port for port in nodes_of(cluster) if port != entry)
+    user_on_lost, other_user = user_at(cluster, namespace, lost_port), user_at(cluster, namespace, entry)
+    token_on_lost, other_token = (store.create_session(APP, id, IP) for id in (user_on_lost, other_user))
+    pid = process_at(lost_port)
     os.kill(pid, how)
     try:
         for call in (
             lambda: store.count_active_users(APP, 60),
-            lambda: store.get_session(APP, token_lost),
-            lambda: store.create_session(APP, lost, IP),
+            lambda: store.get_session(APP, token_on_lost),
+            lambda: store.create_session(APP, user_on_lost, IP),
             lambda: store.list_sessions_of_app(APP, 60),
             lambda: store.kill_sessions_of_app("another"),
             store.ping,
         ):
-            within_seconds(call)
+            assert_ends_in_time(call)
         with pytest.raises(StoreUnavailable):
-            store.get_session(APP, token_lost)
+            store.get_session(APP, token_on_lost)
     finally:
         if how == signal.SIGSTOP:
             os.kill(pid, signal.SIGCONT)
@@ -115,13 +114,13 @@ def test_a_master_is_gone(cluster, store, namespace, how) -> None:
         give_up = time.monotonic() + 20
         while True:
             try:
-                assert store.get_session(APP, token_lost).id == lost
+                assert store.get_session(APP, token_on_lost).id == user_on_lost
                 break
             except StoreUnavailable:
                 # The cluster takes a moment to consider the node healthy again.
                 assert time.monotonic() < give_up
                 time.sleep(0.2)
-        assert store.get_session(APP, token_kept).id == kept
+        assert store.get_session(APP, other_token).id == other_user
 
 
 def move(slot: int, source: redis.Redis, target: redis.Redis) -> None:
@@ -142,14 +141,14 @@ def test_slots_move_under_load(cluster, namespace) -> None:
     with Load(stores_of(cluster, namespace)) as load:
         for partition in Keyspace(namespace).partitions(APP):
             slot = key_slot(partition.ids.encode())
-            source = owner(cluster, partition.ids)
+            source = master_of(cluster, partition.ids)
             target = next(port for port in nodes if port != source)
             move(slot, nodes[source], nodes[target])
-        assert failures(load.go_on(50)) == 0
-    load.settle(exact=True)
+        assert failures(load.wait_for_calls(50)) == 0
+    load.check_history(exact=True)
 
 
-def test_a_slot_moves_to_a_master_that_joined(cluster, servers, namespace) -> None:
+def test_a_slot_moves_to_a_new_master(cluster, servers, namespace) -> None:
     """The user has only the rights that docs/deploy.md lists."""
     rights = [*ACCESS.replace("${Namespace}", namespace).split(), "+asking", ">secret"]
     for node in nodes_of(cluster).values():
@@ -158,7 +157,7 @@ def test_a_slot_moves_to_a_master_that_joined(cluster, servers, namespace) -> No
     store = SessionStore(Client(settings), namespace)
     token = store.create_session(APP, "peter", IP, data={"k": "1"})
     key = Keyspace(namespace).partition(APP, partition_of_id("peter")).ids
-    old = nodes_of(cluster)[owner(cluster, key)]
+    old = nodes_of(cluster)[master_of(cluster, key)]
     bus = free_port()
     of_cluster = ["--cluster-enabled", "yes", "--cluster-port", str(bus)]
     url = servers.enter_context(server_process(binary_of(CLUSTERS[cluster.name]), *of_cluster))
@@ -209,17 +208,17 @@ def test_a_master_dies_and_its_replica_takes_over(servers, namespace, name) -> N
     stores = stores_of(cluster, namespace)
     # In another app, which the load does not touch.
     kept = stores[0].create_session("kept", "peter", IP, data={"k": "1"})
-    victim = owner(cluster, Keyspace(namespace).partition("kept", partition_of_id("peter")).ids)
-    living = [node for port, node in nodes_of(cluster).items() if port != victim]
-    with redis.Redis(LOOPBACK, victim) as client:
+    lost_port = master_of(cluster, Keyspace(namespace).partition("kept", partition_of_id("peter")).ids)
+    living = [node for port, node in nodes_of(cluster).items() if port != lost_port]
+    with redis.Redis(LOOPBACK, lost_port) as client:
         client.wait(1, 0)
         process = client.info("server")["process_id"]
     with Load(stores) as load:
         os.kill(process, signal.SIGKILL)
-        assert failures(load.go_on(THREADS, until=failures))
+        assert failures(load.wait_for_calls(THREADS, until=failures))
         # The nodes learn of the new master one after the other. Until then some redirect clients to the old one.
-        wait_until(lambda: all(knows_no_master_at(victim, node) for node in living))
-        assert failures(load.go_on(100)) == 0
+        wait_until(lambda: all(knows_no_master_at(lost_port, node) for node in living))
+        assert failures(load.wait_for_calls(100)) == 0
     load.assert_in_time()
     # The replica may have missed the last calls of the load, but it has everything that was replicated.
     for store in stores:

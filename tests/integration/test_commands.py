@@ -65,7 +65,7 @@ def test_a_script_touches_only_keys_that_were_declared(real_server: Server, name
     assert touched > 50
 
 
-def test_no_connection_is_opened_beside_the_first(real_server: Server, namespace) -> None:
+def test_no_second_connection_is_opened(real_server: Server, namespace) -> None:
     with proxy_to(urlsplit(real_server.url).port or 6379) as proxy:
         if real_server.is_cluster:
             pytest.skip("a cluster's client goes past the proxy, to the addresses that the cluster tells")

@@ -14,7 +14,7 @@ import pytest
 
 from dev.embedded_store import LOOPBACK, SERVERS
 from tests.conftest import Dev
-from tests.leaks import WATCH
+from tests.leaks import SCANNER
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,16 +26,16 @@ def path_without_servers(tmp_path: Path) -> str:
     return str(tmp_path)
 
 
-def life_of_a_session(url: str) -> None:
+def use_a_session(url: str) -> None:
     with httpx.Client(base_url=url) as http:
         token = http.put("/webapp/create/user123", params={"ip": "192.168.99.22"}).json()["token"]
         assert http.get(f"/webapp/get/{token}").json()["id"] == "user123"
         assert http.delete(f"/webapp/kill/{token}").json() == {"kill": 1}
 
 
-def test_on_fakeredis_where_no_server_is_installed(path_without_servers: str) -> None:
+def test_runs_on_fakeredis_if_no_server_is_installed(path_without_servers: str) -> None:
     dev = Dev({"PATH": path_without_servers})
-    life_of_a_session(dev.url)
+    use_a_session(dev.url)
     assert "fakeredis" in dev.greeting
     assert dev.stop() == ""
     assert dev.process.returncode == 0
@@ -43,9 +43,9 @@ def test_on_fakeredis_where_no_server_is_installed(path_without_servers: str) ->
 
 @pytest.mark.skipif(not any(map(shutil.which, SERVERS)), reason="no server is on the PATH")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_ends_the_server_that_it_started(how: signal.Signals) -> None:
+def test_stops_the_server_that_it_started(how: signal.Signals) -> None:
     dev = Dev({})
-    life_of_a_session(dev.url)
+    use_a_session(dev.url)
     children = Path(f"/proc/{dev.process.pid}/task/{dev.process.pid}/children").read_text().split()
     assert len(children) == 1
     dev.stop(how)
@@ -53,7 +53,7 @@ def test_ends_the_server_that_it_started(how: signal.Signals) -> None:
     assert not Path(f"/proc/{children[0]}").exists()
 
 
-def test_greets_with_address_store_and_a_line_to_try() -> None:
+def test_prints_the_address_the_store_and_an_example() -> None:
     dev = Dev({})
     try:
         assert f"http://{LOOPBACK}:{dev.port}" in dev.greeting
@@ -65,7 +65,7 @@ def test_greets_with_address_store_and_a_line_to_try() -> None:
         dev.stop()
 
 
-def test_does_not_tell_the_password_of_the_store() -> None:
+def test_does_not_print_the_password_of_the_store() -> None:
     dev = Dev({"REDIS_URL": f"redis://user:secret@{LOOPBACK}:1/0"})
     try:
         answer = httpx.get(f"{dev.url}/ping")
@@ -92,7 +92,7 @@ def test_does_not_tell_the_password_of_the_store() -> None:
         ({"AUTH": "yes"}, "AUTH must be 1 (a key is required) or 0"),
     ],
 )
-def test_says_what_is_wrong_and_ends(environment: dict[str, str], message: str, path_without_servers: str) -> None:
+def test_prints_what_is_wrong_and_exits(environment: dict[str, str], message: str, path_without_servers: str) -> None:
     with socket.create_server((LOOPBACK, 0)) as taken:
         if environment.get("PORT") == "taken":
             environment = {"PORT": str(taken.getsockname()[1])}
@@ -104,13 +104,13 @@ def test_says_what_is_wrong_and_ends(environment: dict[str, str], message: str, 
             timeout=20,
             check=False,
         )
-    WATCH.read(started.stdout + started.stderr, "process")
+    SCANNER.add_output(started.stdout + started.stderr, "process")
     assert started.returncode == 1
     assert message in started.stderr
     assert "Traceback" not in started.stderr
 
 
-def test_a_missing_session_may_be_an_error() -> None:
+def test_answers_404_for_a_missing_session_if_configured() -> None:
     dev = Dev({"MISSING_SESSION": "404"})
     try:
         for answer in (

@@ -76,7 +76,7 @@ def test_05_colon_in_an_id(store: SessionStore, clock: Clock, keys, id) -> None:
     assert keys() == set()
 
 
-def test_06_killall_beside_create(real_store: SessionStore) -> None:
+def test_06_killall_during_create(real_store: SessionStore) -> None:
     with ThreadPoolExecutor(4) as pool:
         for _ in range(20):
             creates = [pool.submit(real_store.create_session, APP, "peter", IP) for _ in range(8)]
@@ -110,7 +110,7 @@ def commands(server) -> dict[str, int]:
     return calls
 
 
-def test_08_the_clean_up_kills_the_used(store: SessionStore, clock: Clock) -> None:
+def test_08_the_sweep_kills_a_used_session(store: SessionStore, clock: Clock) -> None:
     """At the boundary the sweep and a read agree that a session is alive. The sweep checks it again before removal."""
     token = store.create_session(APP, "peter", IP, ttl=10)
     clock.now += 10

@@ -22,7 +22,7 @@ from rest_sessions.settings import Settings
 from rest_sessions.store.sessions import SessionStore
 from tests.histories import APP, IP
 from tests.load import Load, failures, port_of, wait_until
-from tests.proxy import Proxy, byte_by_byte, cut_in_the_middle, late, proxy_to, swallow, whole
+from tests.proxy import Proxy, byte_by_byte, cut_in_half, delayed, drop, forward, proxy_to
 from tests.servers import BINARIES, binary_of
 
 THREADS = 3
@@ -63,10 +63,10 @@ def stores(proxy: Proxy, namespace: str) -> list[SessionStore]:
 
 
 @contextlib.contextmanager
-def replies(proxy: Proxy, pass_on) -> Iterator[None]:
-    before, proxy.pass_on = proxy.pass_on, pass_on
+def replies(proxy: Proxy, on_reply) -> Iterator[None]:
+    before, proxy.on_reply = proxy.on_reply, on_reply
     yield
-    proxy.pass_on = before
+    proxy.on_reply = before
 
 
 @contextlib.contextmanager
@@ -98,40 +98,40 @@ def full(proxy: Proxy) -> Iterator[None]:
 
 FAULTS = {
     "refused": refused,
-    "silent": lambda proxy: replies(proxy, swallow),
-    "too slow": lambda proxy: replies(proxy, late(1.2)),
+    "silent": lambda proxy: replies(proxy, drop),
+    "too slow": lambda proxy: replies(proxy, delayed(1.2)),
     "byte by byte": lambda proxy: replies(proxy, byte_by_byte),
-    "cut in the middle of a reply": lambda proxy: replies(proxy, cut_in_the_middle),
+    "cut in the middle of a reply": lambda proxy: replies(proxy, cut_in_half),
     "frozen": frozen,
     "OOM": full,
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_while_nothing_works(proxy, stores, fault) -> None:
+def test_calls_during_a_fault(proxy, stores, fault) -> None:
     with Load(stores) as load:
         with FAULTS[fault](proxy):
-            during = load.go_on(THREADS, until=failures)
-        after = load.go_on(100)
+            during = load.wait_for_calls(THREADS, until=failures)
+        after = load.wait_for_calls(100)
     # With full memory, kills still work, and so do calls that find no session, because they write nothing.
     assert failures(during) == len(during) or fault == "OOM"
     assert failures(after) == 0
-    load.settle(exact=False)
+    load.check_history(exact=False)
 
 
-def test_slow(proxy, stores) -> None:
-    with Load(stores) as load, replies(proxy, late(0.3)):
-        during = load.go_on(2 * THREADS)
+def test_a_slow_server(proxy, stores) -> None:
+    with Load(stores) as load, replies(proxy, delayed(0.3)):
+        during = load.wait_for_calls(2 * THREADS)
     assert failures(during) == 0
-    load.settle(exact=True)
+    load.check_history(exact=True)
 
 
 def test_scripts_are_flushed(admin, stores) -> None:
     with Load(stores) as load:
         for _ in range(50):
             admin.script_flush()
-            load.go_on(1)
-    load.settle(exact=True)
+            load.wait_for_calls(1)
+    load.check_history(exact=True)
 
 
 def test_connections_are_reset_while_idle(admin, proxy, stores) -> None:
@@ -149,54 +149,54 @@ def test_connections_are_reset_in_use(admin, proxy, stores) -> None:
     with Load(stores) as load:
         for _ in range(20):
             proxy.cut()
-            load.go_on(5)
-        after = load.go_on(50)
+            load.wait_for_calls(5)
+        after = load.wait_for_calls(50)
     assert failures(after) == 0
-    load.settle(exact=False)
+    load.check_history(exact=False)
 
 
-def test_a_server_that_is_killed_comes_back_with_all_it_answered(binary, namespace, tmp_path) -> None:
-    keeps = ["--dir", str(tmp_path), "--appendonly", "yes", "--appendfsync", "always"]
+def test_a_killed_server_restarts_with_all_that_it_answered(binary, namespace, tmp_path) -> None:
+    persistent = ["--dir", str(tmp_path), "--appendonly", "yes", "--appendfsync", "always"]
     with (
-        server_process(binary, *keeps) as url,
+        server_process(binary, *persistent) as url,
         proxy_to(urlsplit(url).port) as proxy,
         redis.Redis.from_url(url) as dying,
         Load(stores_at(proxy.port, namespace)) as load,
     ):
         os.kill(dying.info("server")["process_id"], signal.SIGKILL)
-        load.go_on(THREADS, until=failures)
-        with server_process(binary, *keeps) as again:
+        load.wait_for_calls(THREADS, until=failures)
+        with server_process(binary, *persistent) as again:
             proxy.target = urlsplit(again).port
-            load.go_on(1, until=lambda ended: not ended[-1].failed)
-            assert failures(load.go_on(100)) == 0
+            load.wait_for_calls(1, until=lambda ended: not ended[-1].failed)
+            assert failures(load.wait_for_calls(100)) == 0
             load.stop()
-            load.settle(exact=False)
+            load.check_history(exact=False)
 
 
 def test_a_server_that_loads_its_data(binary, namespace, tmp_path) -> None:
     # The server loads slowly, key by key, and answers LOADING meanwhile.
     slowly = ["--key-load-delay", "20000", "--loading-process-events-interval-bytes", "1024"]
-    keeps = ["--dir", str(tmp_path)]
+    persistent = ["--dir", str(tmp_path)]
     with (
-        server_process(binary, *keeps) as url,
+        server_process(binary, *persistent) as url,
         proxy_to(urlsplit(url).port) as proxy,
         redis.Redis.from_url(url) as ending,
         Load(stores_at(proxy.port, namespace)) as load,
     ):
         ending.mset({f"filler{number}": os.urandom(1024) for number in range(100)})
         ending.shutdown(save=True)
-        load.go_on(THREADS, until=failures)
-        with server_process(binary, *keeps, *slowly) as again, redis.Redis.from_url(again) as loading:
+        load.wait_for_calls(THREADS, until=failures)
+        with server_process(binary, *persistent, *slowly) as again, redis.Redis.from_url(again) as loading:
             proxy.target = urlsplit(again).port
             assert loading.info("persistence")["loading"]
-            assert failures(load.go_on(THREADS, until=failures))
-            load.go_on(1, until=lambda _: not loading.info("persistence")["loading"])
-            assert failures(load.go_on(100)) == 0
+            assert failures(load.wait_for_calls(THREADS, until=failures))
+            load.wait_for_calls(1, until=lambda _: not loading.info("persistence")["loading"])
+            assert failures(load.wait_for_calls(100)) == 0
             load.stop()
-            load.settle(exact=False)
+            load.check_history(exact=False)
 
 
-class TestARepeatedCall:
+class TestResentCall:
     """The reply to the first attempt is dropped. The second attempt is answered."""
 
     @pytest.fixture
@@ -211,49 +211,49 @@ class TestARepeatedCall:
         return store
 
     @pytest.fixture
-    def swallow_one(self, proxy) -> Callable[[], None]:
-        def swallow_one() -> None:
-            def swallow_and_recover(client: socket.socket, reply: bytes) -> None:
-                proxy.pass_on = whole
+    def drop_next(self, proxy) -> Callable[[], None]:
+        def drop_next() -> None:
+            def drop_and_recover(client: socket.socket, reply: bytes) -> None:
+                proxy.on_reply = forward
 
-            proxy.pass_on = swallow_and_recover
+            proxy.on_reply = drop_and_recover
 
-        return swallow_one
+        return drop_next
 
-    def test_of_create_makes_one_session(self, store, swallow_one) -> None:
-        swallow_one()
+    def test_of_create_makes_one_session(self, store, drop_next) -> None:
+        drop_next()
         token = store.create_session(APP, "peter", IP, data={"k": "1"})
         [session] = store.list_sessions_of_id(APP, "peter").sessions
         assert (session.r, session.w, session.data) == (1, 1, {"k": "1"})
         assert store.get_session(APP, token) == session
         assert store.kill_sessions_of_app(APP) == 1
 
-    def test_of_set_loses_no_key(self, store, swallow_one) -> None:
+    def test_of_set_loses_no_key(self, store, drop_next) -> None:
         token = store.create_session(APP, "peter", IP, data={"k": "1", "l": "1"})
-        swallow_one()
+        drop_next()
         assert store.set_session(APP, token, {"l": None, "m": "2"}).data == {"k": "1", "m": "2"}
         assert store.get_session(APP, token).data == {"k": "1", "m": "2"}
 
-    def test_of_a_kill_ends_the_session_though_it_counts_none(self, store, swallow_one) -> None:
+    def test_of_a_kill_ends_the_session_but_may_not_count_it(self, store, drop_next) -> None:
         for kill in (
             lambda token: store.kill_session(APP, token),
             lambda _: store.kill_sessions_of_id(APP, "peter"),
         ):
             token = store.create_session(APP, "peter", IP)
-            swallow_one()
+            drop_next()
             assert kill(token) in (0, 1)
             assert store.get_session(APP, token) is None
             assert store.count_active_users(APP, 60) == 0
 
-    def test_of_which_both_replies_are_lost_makes_one_session_at_most(self, proxy, store) -> None:
-        proxy.pass_on = swallow
+    def test_of_create_makes_one_session_though_both_replies_are_lost(self, proxy, store) -> None:
+        proxy.on_reply = drop
         with pytest.raises(StoreUnavailable):
             store.create_session(APP, "peter", IP)
-        proxy.pass_on = whole
+        proxy.on_reply = forward
         assert len(store.list_sessions_of_id(APP, "peter").sessions) == 1
 
 
-def test_what_a_call_gave_up_is_not_sent_later(proxy, stores) -> None:
+def test_an_abandoned_attempt_is_not_sent_later(proxy, stores) -> None:
     """The first attempt of a `create` is held up. The second is answered, and the session is killed. If the first
     attempt then reached the server, the session would come back.
     """
@@ -284,15 +284,15 @@ def test_a_replica_is_promoted_and_its_primary_demoted(binary, namespace) -> Non
             # FAILOVER pauses clients until the replica has every write, so none is lost.
             old.execute_command("FAILOVER", "TO", LOOPBACK, port_of(new))
             wait_until(lambda: new.info("replication")["role"] == "master")
-            assert failures(load.go_on(THREADS, until=failures))
+            assert failures(load.wait_for_calls(THREADS, until=failures))
             # As when the primary's name resolves to the new primary. Connections to the old one stay open.
             proxy.target = port_of(new)
-            assert failures(load.go_on(100)) == 0
-        load.settle(exact=False)
+            assert failures(load.wait_for_calls(100)) == 0
+        load.check_history(exact=False)
         assert old.info("replication")["role"] == "slave"
 
 
-def test_a_demoted_primary_that_fell_behind_is_not_asked(binary, namespace) -> None:
+def test_a_demoted_primary_that_fell_behind_is_not_used(binary, namespace) -> None:
     with contextlib.ExitStack() as stack:
         old, new = replicate(binary, stack)
         proxy = stack.enter_context(proxy_to(port_of(old)))

@@ -47,7 +47,7 @@ SCENARIOS = settings(
 # All of Schemathesis's checks but four. The last two are stricter than by default.
 CHECKS = {
     # These two expect 404 for a missing session, and a common path for one session. Here the answer is `{}`, and the
-    # path contains the verb. test_what_was_killed_stays_dead checks the same.
+    # path contains the verb. test_killed_sessions_stay_dead checks the same.
     "use_after_free": {"enabled": False},
     "ensure_resource_availability": {"enabled": False},
     # No key owns a session: keys allow operations in apps.
@@ -92,7 +92,7 @@ def dev(server: Server) -> Iterator[Dev]:
 
 
 @WITH_KEY.parametrize()
-def test_answers_as_the_document_says(case, dev) -> None:
+def test_answers_match_the_document(case, dev) -> None:
     answer = case.call_and_validate(base_url=dev.url)
     if (answer.request.method, case.path, answer.status_code) == ("GET", "/ping", 200):
         # The bare word is not JSON, so no schema describes it.
@@ -109,7 +109,7 @@ WRONG_AUTHORIZATIONS = st.none() | st.one_of(
 
 @WITHOUT_KEY.given(authorization=WRONG_AUTHORIZATIONS)
 @WITHOUT_KEY.parametrize()
-def test_serves_nobody_without_the_key_for_it(case, authorization, dev) -> None:
+def test_serves_nobody_without_a_matching_key(case, authorization, dev) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}
     case.call_and_validate(base_url=dev.url, headers=headers)
 
@@ -122,7 +122,7 @@ class Ledger:
         self.alive: dict[str, tuple[str, str]] = {}
         self.dead: dict[str, tuple[str, str]] = {}
 
-    def enter(self, path: str, answer: Any) -> None:
+    def record(self, path: str, answer: Any) -> None:
         """Records the answer of a path, and checks that no dead session is part of it."""
         match [unquote(part) for part in path.split("/")[1:]]:
             case [app, "create", id]:
@@ -161,7 +161,7 @@ class Ledger:
         assert len(listing["sessions"]) <= sum(of[: len(user)] == user for of in self.alive.values())
 
 
-def test_what_was_killed_stays_dead(dev, server) -> None:
+def test_killed_sessions_stay_dead(dev, server) -> None:
     """Follows the document's links in random order."""
 
     class Scenario(WITH_KEY.as_state_machine()):
@@ -177,7 +177,7 @@ def test_what_was_killed_stays_dead(dev, server) -> None:
         def after_call(self, response, case) -> None:
             super().after_call(response, case)
             if response.status_code == 200:
-                self.ledger.enter(urlsplit(response.request.url).path, response.json())
+                self.ledger.record(urlsplit(response.request.url).path, response.json())
 
         def teardown(self) -> None:
             # No later request has brought a session back.

@@ -12,7 +12,7 @@ import pytest
 from tests.figures import Figures
 from tests.handler_worker import DATUM
 from tests.handlers import KEY
-from tests.leaks import WATCH
+from tests.leaks import SCANNER
 from tests.servers import Servers
 
 WARM_UP = 5_000
@@ -27,7 +27,9 @@ def servers() -> Iterator[Servers]:
 
 
 @pytest.mark.parametrize("name", ["redis-server", "redis-cluster"])
-def test_a_process_that_serves(servers: Servers, name: str, soak: bool, figures: Figures, tmp_path: Path) -> None:
+def test_a_serving_process_does_not_grow(
+    servers: Servers, name: str, soak: bool, figures: Figures, tmp_path: Path
+) -> None:
     requests = 200_000 if soak else 20_000
     server = servers.get(name)
     environment = {
@@ -44,11 +46,11 @@ def test_a_process_that_serves(servers: Servers, name: str, soak: bool, figures:
         command = [sys.executable, "-m", "tests.handler_worker", str(tmp_path)]
         worker = subprocess.run(command, env=environment, stdout=stdout, stderr=stdout, check=False)
     assert worker.returncode == 0, output.read_text(encoding="utf-8")[-2000:]
-    WATCH.keep("key", KEY)
-    WATCH.keep("datum", DATUM)
+    SCANNER.add_secret("key", KEY)
+    SCANNER.add_secret("datum", DATUM)
     for token in (tmp_path / "tokens").read_text(encoding="ascii").split():
-        WATCH.keep("token", token)
-    WATCH.read(output.read_text(encoding="utf-8"), "process")
+        SCANNER.add_secret("token", token)
+    SCANNER.add_output(output.read_text(encoding="utf-8"), "process")
 
     before, after = json.loads((tmp_path / "measured").read_text(encoding="ascii"))
     grown = after["kilobytes"] - before["kilobytes"]

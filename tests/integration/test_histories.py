@@ -5,32 +5,32 @@ from dataclasses import replace
 from rest_sessions.connection.client import Client
 from rest_sessions.store.sessions import SessionStore
 from tests.figures import Figures
-from tests.histories import APP, Players, violations
+from tests.histories import APP, Workers, violations
 from tests.servers import Server
 
 THREADS = 4
 CALLS = 12
 ROUNDS = 60
 ROUNDS_OF_A_SOAK = 10_000
-LIFE_SECONDS = 7200
+TTL = 7200
 
 
-def test_histories_are_what_the_contract_allows(real_server: Server, namespace, clock, soak, figures: Figures) -> None:
+def test_histories_agree_with_the_contract(real_server: Server, namespace, clock, soak, figures: Figures) -> None:
     stores = [SessionStore(Client(real_server.settings(namespace)), namespace, clock) for _ in range(THREADS)]
     rounds = ROUNDS_OF_A_SOAK if soak else ROUNDS
     calls = 0
     for seed in range(rounds):
-        players = Players(stores, seed)
-        players.play(CALLS)
-        players.read_all()
-        assert violations(players.calls) == [], f"seed {seed}: {players.calls}"
-        calls += len(players.calls)
-        last_reads = {call.token: call.answer for call in players.calls if call.operation == "get"}
+        workers = Workers(stores, seed)
+        workers.run(CALLS)
+        workers.read_all()
+        assert violations(workers.calls) == [], f"seed {seed}: {workers.calls}"
+        calls += len(workers.calls)
+        last_reads = {call.token: call.answer for call in workers.calls if call.operation == "get"}
         alive = [replace(session, r=session.r + 1) for session in last_reads.values() if session]
         listed = stores[0].list_sessions_of_app(APP, 60).sessions
         assert sorted(session.json for session in listed) == sorted(session.json for session in alive)
         # The remaining sessions of the round expire.
-        clock.now += LIFE_SECONDS + 1
+        clock.now += TTL + 1
         assert stores[0].sweep_expired() == len(listed)
         assert real_server.keys(namespace) == set()
     figures.add(f"Histories, {real_server.name}", f"{rounds:,} rounds, {calls:,} calls", "no contradiction")

@@ -81,7 +81,7 @@ def test_ping_is_the_bare_word(http: httpx.Client) -> None:
     assert answer.headers["content-type"] == "application/json"
 
 
-def test_kill_of_many_counts(http: httpx.Client, app: str) -> None:
+def test_killsoid_and_killall_count(http: httpx.Client, app: str) -> None:
     for id in ("a", "a", "a", "b"):
         create(http, app, id)
     assert http.delete(f"/{app}/killsoid/a").json() == {"kill": 3}
@@ -112,7 +112,7 @@ def test_no_resave(http: httpx.Client, app: str, earlier) -> None:
         assert "no_resave" not in get(http, app, create(http, app, no_resave=flag))
 
 
-def test_listings_page(http: httpx.Client, app: str, earlier) -> None:
+def test_listings_have_pages(http: httpx.Client, app: str, earlier) -> None:
     for age in range(25, 0, -1):
         earlier(age).create_session(app, "user123", f"192.0.2.{age}", ttl=100)
     create(http, "x" + app, "user123")
@@ -283,7 +283,7 @@ def test_bad_input_changes_nothing(http: httpx.Client, app: str) -> None:
     assert len(http.get(f"/{app}/soapp", params={"dt": 60}).json()["sessions"]) == 1
 
 
-def test_what_the_gateway_answers_by_itself_has_a_message_alone(http: httpx.Client) -> None:
+def test_an_answer_of_the_gateway_itself_has_only_a_message(http: httpx.Client) -> None:
     answer = http.get("/no/such/route/here")
     assert answer.json().keys() == {"message"}
 

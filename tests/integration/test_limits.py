@@ -32,7 +32,7 @@ SCRIPTS = [path.stem for path in (ROOT / "layers/sessions/rest_sessions/store/lu
 MANY = 10_000
 
 ON_REAL_SERVERS = pytest.mark.parametrize("server", REAL, indirect=True)
-ON_SINGLE_SERVERS = pytest.mark.parametrize("server", BINARIES, indirect=True)
+ON_STANDALONE_SERVERS = pytest.mark.parametrize("server", BINARIES, indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def api(server: Server, namespace: str, stacks: list[Stack], monkeypatch) -> Ite
     runtime.open_store.cache_clear()
 
 
-class Gathered:
+class CommandCollector:
     """A fake client that collects the commands of many calls, to send them in few round trips."""
 
     def __init__(self) -> None:
@@ -75,11 +75,11 @@ def create_many(
     store: SessionStore, ids: Sequence[str], data: Mapping[str, str] | None = None, app: str = APP, ttl: int = 7200
 ) -> None:
     """Creates a session for each of `ids`. Its `ip` is its index in `ids`."""
-    gathered = Gathered()
-    creating = SessionStore(gathered, store._keys.namespace, store._clock)
+    collector = CommandCollector()
+    creating = SessionStore(collector, store._keys.namespace, store._clock)
     for number, id in enumerate(ids):
         creating.create_session(app, id, str(number), ttl, data=data)
-    gathered.send(store._client, 1 if data else 500)
+    collector.send(store._client, 1 if data else 500)
 
 
 @pytest.fixture
@@ -221,20 +221,20 @@ def ask_for_everything(store: SessionStore, app: str = APP) -> None:
 
 
 # How many index entries or sessions one script may touch, and how many commands it may run.
-MOST_MET = 5_000
-MOST_COMMANDS = 1_000
+MAX_MEMBERS = 5_000
+MAX_COMMANDS = 1_000
 # How many bytes, and how many texts (fields and values), one script may read. It completes the last session.
-MOST_BYTES = 500_000
-MOST_TEXTS = 20_000
+MAX_BYTES_READ = 500_000
+MAX_TEXTS_READ = 20_000
 
 
-@ON_SINGLE_SERVERS
-def test_no_script_does_more_the_more_there_is(server: Server, namespace: str, clock: Clock) -> None:
+@ON_STANDALONE_SERVERS
+def test_the_work_of_a_script_is_bounded(server: Server, namespace: str, clock: Clock) -> None:
     """Counts the commands of each script, and the index members that each command takes or returns. Time would depend
     on the machine. There are more sessions than any script may touch.
     """
     store = SessionStore(Client(server.settings(namespace)), namespace, clock)
-    many = [USER] * (MOST_MET + 500) + [f"user{i}" for i in range(1000)]
+    many = [USER] * (MAX_MEMBERS + 500) + [f"user{i}" for i in range(1000)]
     # The first run loads the scripts, so that MONITOR shows no script text in the second.
     for ids in ([USER], many):
         create_many(store, ids)
@@ -252,8 +252,8 @@ def test_no_script_does_more_the_more_there_is(server: Server, namespace: str, c
     in_script = 0
     for client_type, command in watched:
         in_script = in_script + 1 if client_type == "lua" else 0
-        assert in_script <= MOST_COMMANDS, command[:3]
-        assert members(command) <= MOST_MET, command[:3]
+        assert in_script <= MAX_COMMANDS, command[:3]
+        assert members(command) <= MAX_MEMBERS, command[:3]
 
 
 def members(command: list[str]) -> int:
@@ -297,20 +297,20 @@ def texts_of(reply: Any) -> Iterator[bytes]:
 
 
 @ON_REAL_SERVERS
-def test_no_script_reads_more_bytes_than_it_may_and_a_session(filled: SessionStore, replies: list[Any]) -> None:
+def test_a_script_reads_at_most_its_limit_of_bytes_and_a_session(filled: SessionStore, replies: list[Any]) -> None:
     create_many(filled, [USER] * 12, {"k": '"' + "x" * (MAX_DATA_BYTES - 5) + '"'})
     ask_for_everything(filled)
     most = max(sum(map(len, texts_of(reply))) for reply in replies)
-    assert MAX_DATA_BYTES < most < MOST_BYTES + MAX_DATA_BYTES + 1000
+    assert MAX_DATA_BYTES < most < MAX_BYTES_READ + MAX_DATA_BYTES + 1000
 
 
-@ON_SINGLE_SERVERS
-def test_no_script_reads_more_texts_than_it_may_and_a_session(filled: SessionStore, replies: list[Any]) -> None:
+@ON_STANDALONE_SERVERS
+def test_a_script_reads_at_most_its_limit_of_texts_and_a_session(filled: SessionStore, replies: list[Any]) -> None:
     """However short a text is, it costs a string in the script and another in the reply."""
     create_many(filled, [USER] * 60, {f"k{i}": "1" for i in range(MAX_KEYS)})
     ask_for_everything(filled)
     most = max(sum(1 for _ in texts_of(reply)) for reply in replies)
-    assert most < MOST_TEXTS + 2 * MAX_KEYS + 12
+    assert most < MAX_TEXTS_READ + 2 * MAX_KEYS + 12
 
 
 @pytest.mark.parametrize("name", BINARIES)
@@ -357,7 +357,7 @@ def test_the_longest_command(name: str, soak: bool, figures: Figures, namespace:
                 lambda: store.kill_sessions_of_app("killed"),
                 store.sweep_expired,
             ]
-            with ThreadPoolExecutor(len(calls) + 2, initializer=leave_a_core) as pool:
+            with ThreadPoolExecutor(len(calls) + 2, initializer=pin_to_one_core) as pool:
                 readers = [pool.submit(read) for _ in range(2)]
                 for future in [pool.submit(call) for call in calls]:
                     future.result()
@@ -381,7 +381,7 @@ def test_the_longest_command(name: str, soak: bool, figures: Figures, namespace:
     )
 
 
-def leave_a_core() -> None:
+def pin_to_one_core() -> None:
     """Pins the calling thread to one core, if the system can do that. So the server has another core to itself, as on a
     machine of its own. SLOWLOG includes the time that a command waits for its core.
     """

@@ -53,7 +53,7 @@ def test_parallel_sets_lose_nothing(real_store: SessionStore) -> None:
 
 @pytest.mark.parametrize("use", ["get", "set"])
 @pytest.mark.parametrize("kill", ["kill", "killsoid", "killall"])
-def test_use_beside_a_kill_leaves_nothing_behind(real_store: SessionStore, keys, use, kill) -> None:
+def test_a_use_during_a_kill_leaves_nothing_behind(real_store: SessionStore, keys, use, kill) -> None:
     for _ in range(15):
         token = real_store.create_session(APP, "peter", IP)
         uses = {
@@ -78,7 +78,7 @@ def test_only_one_of_many_kills_counts(real_store: SessionStore) -> None:
 
 
 @pytest.mark.parametrize("kill", ["killsoid", "killall"])
-def test_a_create_beside_a_kill_of_many_is_gone_or_listed(real_store: SessionStore, kill) -> None:
+def test_a_session_created_during_killsoid_or_killall_is_killed_or_listed(real_store: SessionStore, kill) -> None:
     kills = {
         "killsoid": lambda: real_store.kill_sessions_of_id(APP, "peter"),
         "killall": lambda: real_store.kill_sessions_of_app(APP),
@@ -97,7 +97,7 @@ def test_a_create_beside_a_kill_of_many_is_gone_or_listed(real_store: SessionSto
         kills[kill]()
 
 
-def test_the_sweep_kills_none_that_a_read_keeps_alive(real_store: SessionStore, clock: Clock) -> None:
+def test_the_sweep_spares_a_session_that_a_read_keeps_alive(real_store: SessionStore, clock: Clock) -> None:
     for _ in range(15):
         token = real_store.create_session(APP, "peter", IP, ttl=10)
         clock.now += 10
@@ -109,7 +109,7 @@ def test_the_sweep_kills_none_that_a_read_keeps_alive(real_store: SessionStore, 
         real_store.kill_session(APP, token)
 
 
-def test_a_sweep_that_forgets_an_empty_app_beside_a_create(real_store, real_server, namespace, clock) -> None:
+def test_a_create_while_the_sweep_forgets_its_app(real_store, real_server, namespace, clock) -> None:
     """The `create` comes after the sweep found the app empty, and before the sweep removes the app."""
     real_store.create_session(APP, "peter", IP, ttl=10)
     clock.now += 11
@@ -127,7 +127,9 @@ def test_a_sweep_that_forgets_an_empty_app_beside_a_create(real_store, real_serv
         assert client.smembers(f"{namespace}:apps") == {APP.encode()}
 
 
-def test_a_create_of_an_unknown_script_beside_such_a_sweep(real_store, real_server, namespace, clock) -> None:
+def test_a_create_that_loads_its_script_while_the_sweep_forgets_its_app(
+    real_store, real_server, namespace, clock
+) -> None:
     """The server does not know the script. When `create` sends it as text, it also adds the app again."""
     real_store.create_session(APP, "peter", IP, ttl=10)
     clock.now += 11

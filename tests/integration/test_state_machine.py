@@ -48,14 +48,14 @@ CLEARED_AT_ONCE = 2
 
 
 @dataclass
-class Modelled:
+class ModelSession:
     token: str
     app: str
     id: str
     ip: str
     ttl: int
-    ends: int | None
-    used: int
+    fixed_expiry: int | None
+    last_used: int
     r: int = 1
     w: int = 1
     data: dict[str, str] = field(default_factory=dict)
@@ -63,16 +63,16 @@ class Modelled:
     indexed: bool = True
 
     @property
-    def deadline(self) -> int:
-        return self.used + self.ttl if self.ends is None else self.ends
+    def expires_at(self) -> int:
+        return self.last_used + self.ttl if self.fixed_expiry is None else self.fixed_expiry
 
     def is_alive(self, now: int) -> bool:
-        return now <= self.deadline
+        return now <= self.expires_at
 
     def seen(self, now: int) -> Session:
-        ttl = self.ttl if self.ends is None else self.ends - now
-        idle = now - self.used
-        return Session(self.id, self.r, self.w, ttl, idle, self.ip, self.ends is not None, dict(self.data))
+        ttl = self.ttl if self.fixed_expiry is None else self.fixed_expiry - now
+        idle = now - self.last_used
+        return Session(self.id, self.r, self.w, ttl, idle, self.ip, self.fixed_expiry is not None, dict(self.data))
 
 
 class Model:
@@ -80,8 +80,8 @@ class Model:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.sessions: dict[str, Modelled] = {}
-        self.last_use: dict[tuple[str, str], int] = {}
+        self.sessions: dict[str, ModelSession] = {}
+        self.last_use_of_user: dict[tuple[str, str], int] = {}
 
     @property
     def now(self) -> int:
@@ -89,84 +89,84 @@ class Model:
 
     def create(self, token, app, id, ip, ttl, no_resave, data):
         partition = [m for m in self.sessions.values() if m.app == app and partition_of_id(m.id) == partition_of_id(id)]
-        long_expired = [m for m in partition if m.indexed and m.deadline < self.now - LINGER]
-        long_expired.sort(key=lambda m: (m.deadline, f"{handle_of(m.token)}:{m.id}".encode()))
-        for modelled in long_expired[:CLEARED_AT_ONCE]:
-            modelled.indexed = False
-            self._forget_user(modelled)
-        ends = self.now + ttl if no_resave else None
-        kept = {key: text for key, text in data.items() if text is not None}
-        self.sessions[token] = Modelled(token, app, id, ip, ttl, ends, self.now, data=kept)
-        self.last_use[app, id] = self.now
+        long_expired = [m for m in partition if m.indexed and m.expires_at < self.now - LINGER]
+        long_expired.sort(key=lambda m: (m.expires_at, f"{handle_of(m.token)}:{m.id}".encode()))
+        for session in long_expired[:CLEARED_AT_ONCE]:
+            session.indexed = False
+            self._forget_user(session)
+        fixed_expiry = self.now + ttl if no_resave else None
+        first_data = {key: text for key, text in data.items() if text is not None}
+        self.sessions[token] = ModelSession(token, app, id, ip, ttl, fixed_expiry, self.now, data=first_data)
+        self.last_use_of_user[app, id] = self.now
 
     def _alive(self, app, token):
-        modelled = self.sessions.get(token)
-        return modelled if modelled and modelled.app == app and modelled.is_alive(self.now) else None
+        session = self.sessions.get(token)
+        return session if session and session.app == app and session.is_alive(self.now) else None
 
-    def _use(self, modelled):
-        modelled.used = self.now
-        self.last_use[modelled.app, modelled.id] = self.now
+    def _use(self, session):
+        session.last_used = self.now
+        self.last_use_of_user[session.app, session.id] = self.now
 
     def get(self, app, token):
-        if modelled := self._alive(app, token):
-            seen = modelled.seen(self.now)
-            modelled.r += 1
-            self._use(modelled)
+        if session := self._alive(app, token):
+            seen = session.seen(self.now)
+            session.r += 1
+            self._use(session)
             return seen
         return None
 
     def set(self, app, token, changes):
-        if modelled := self._alive(app, token):
+        if session := self._alive(app, token):
             for key, text in changes.items():
                 if text is None:
-                    modelled.data.pop(key, None)
+                    session.data.pop(key, None)
                 else:
-                    modelled.data[key] = text
-            modelled.w += 1
-            seen = modelled.seen(self.now)
-            self._use(modelled)
+                    session.data[key] = text
+            session.w += 1
+            seen = session.seen(self.now)
+            self._use(session)
             return seen
         return None
 
-    def _forget_user(self, modelled):
-        user = (modelled.app, modelled.id)
+    def _forget_user(self, session):
+        user = (session.app, session.id)
         if not any((m.app, m.id) == user and m.indexed for m in self.sessions.values()):
-            self.last_use.pop(user, None)
+            self.last_use_of_user.pop(user, None)
 
-    def _remove(self, modelled):
-        del self.sessions[modelled.token]
-        self._forget_user(modelled)
+    def _remove(self, session):
+        del self.sessions[session.token]
+        self._forget_user(session)
 
     def kill(self, app, token):
-        modelled = self.sessions.get(token)
-        if not modelled or modelled.app != app:
+        session = self.sessions.get(token)
+        if not session or session.app != app:
             return 0
-        self._remove(modelled)
-        return int(modelled.is_alive(self.now))
+        self._remove(session)
+        return int(session.is_alive(self.now))
 
     def kill_many(self, app, id=None):
         killed = [m for m in self.sessions.values() if m.app == app and id in (None, m.id) and m.indexed]
-        for modelled in killed:
-            self._remove(modelled)
-        return sum(modelled.is_alive(self.now) for modelled in killed)
+        for session in killed:
+            self._remove(session)
+        return sum(session.is_alive(self.now) for session in killed)
 
     def sweep(self):
         expired = [m for m in self.sessions.values() if m.indexed and not m.is_alive(self.now)]
-        for modelled in expired:
-            self._remove(modelled)
+        for session in expired:
+            self._remove(session)
         return len(expired)
 
     def listed(self, app, id=None, since=0):
         found = [
             m
             for m in self.sessions.values()
-            if m.app == app and id in (None, m.id) and m.used >= since and m.is_alive(self.now)
+            if m.app == app and id in (None, m.id) and m.last_used >= since and m.is_alive(self.now)
         ]
-        found.sort(key=lambda m: (m.used, handle_of(m.token)), reverse=True)
-        return [modelled.seen(self.now) for modelled in found]
+        found.sort(key=lambda m: (m.last_used, handle_of(m.token)), reverse=True)
+        return [session.seen(self.now) for session in found]
 
     def active(self, app, dt):
-        return sum(used >= self.now - dt for (of, _), used in self.last_use.items() if of == app)
+        return sum(last_used >= self.now - dt for (of, _), last_used in self.last_use_of_user.items() if of == app)
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -266,9 +266,9 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.server.keys(self.namespace) == left
 
 
-def test_the_store_does_what_the_model_does(server: Server, namespace, soak: bool, figures: Figures) -> None:
+def test_the_store_agrees_with_the_model(server: Server, namespace, soak: bool, figures: Figures) -> None:
     if soak and server.name == FAKEREDIS:
-        pytest.skip("it is no server whose promises are kept, and takes hours")
+        pytest.skip("the promises do not cover fakeredis, on which this would take hours")
 
     class Machine(StoreMachine):
         pass

@@ -37,17 +37,17 @@ MAY_IMPORT = {
     "http": PLAIN | {"access", "runtime"},
 }
 # Which third-party packages a part or a module may import.
-PACKAGES = {
+THIRD_PARTY = {
     "connection": {"redis", "hiredis"},
     "telemetry": {"aws_lambda_powertools"},
     "access/secrets_manager": {"aws_lambda_powertools", "botocore"},
 }
 # The documented parts of redis-py, which every module of `connection` may import. Only one module may import the rest.
-DOCUMENTED_PARTS_OF_REDIS = {"redis.exceptions", "redis.credentials"}
-USES_INTERNALS_OF_REDIS = "connection/redis_py"
+DOCUMENTED_MODULES_OF_REDIS_PY = {"redis.exceptions", "redis.credentials"}
+USES_INTERNALS_OF_REDIS_PY = "connection/redis_py"
 
-OF_A_ROUTE = {"http.route", "http.response", "model", "store.sessions"}
-OF_A_FUNCTION = {
+IMPORTS_OF_A_ROUTE = {"http.route", "http.response", "model", "store.sessions"}
+IMPORTS_OF_OTHER_FUNCTIONS = {
     "sweep_expired": {"errors", "runtime", "telemetry"},
     "authorize": {"access.source", "http.authorizer"},
 }
@@ -72,47 +72,47 @@ def own_imports(path):
     return {name.removeprefix("rest_sessions.") for name in imports(path) if name.startswith("rest_sessions")}
 
 
-def foreign_imports(path):
+def third_party_imports(path):
     """The third-party packages that a file imports."""
     return {name.partition(".")[0] for name in imports(path)} - {"rest_sessions"} - sys.stdlib_module_names
 
 
-def room_of(module):
+def part_of(module):
     return re.split("[/.]", module)[0]
 
 
 class TestImports:
-    def test_each_room_has_its_rule(self):
-        assert {room_of(module) for module in MODULES} == set(MAY_IMPORT)
+    def test_each_part_has_a_rule(self):
+        assert {part_of(module) for module in MODULES} == set(MAY_IMPORT)
 
     @pytest.mark.parametrize("module", MODULES)
-    def test_go_to_rooms_below(self, module):
-        rooms = {room_of(name) for name in own_imports(MODULES[module])}
-        assert rooms - {room_of(module)} <= MAY_IMPORT[room_of(module)]
+    def test_of_other_parts_are_allowed(self, module):
+        parts = {part_of(name) for name in own_imports(MODULES[module])}
+        assert parts - {part_of(module)} <= MAY_IMPORT[part_of(module)]
 
-    def test_of_rooms_have_no_circle(self):
-        for room, below in MAY_IMPORT.items():
-            assert all(room not in MAY_IMPORT[other] for other in below)
-
-    @pytest.mark.parametrize("module", MODULES)
-    def test_leave_each_package_to_its_room(self, module):
-        assert foreign_imports(MODULES[module]) <= PACKAGES.get(module, PACKAGES.get(room_of(module), set()))
+    def test_between_parts_have_no_cycle(self):
+        for part, below in MAY_IMPORT.items():
+            assert all(part not in MAY_IMPORT[other] for other in below)
 
     @pytest.mark.parametrize("module", MODULES)
-    def test_leave_the_internals_of_redis_py_to_one_module(self, module):
-        of_redis = {name for name in imports(MODULES[module]) if room_of(name) == "redis"}
-        assert of_redis <= DOCUMENTED_PARTS_OF_REDIS or module == USES_INTERNALS_OF_REDIS
+    def test_of_third_party_packages_are_allowed(self, module):
+        assert third_party_imports(MODULES[module]) <= THIRD_PARTY.get(module, THIRD_PARTY.get(part_of(module), set()))
+
+    @pytest.mark.parametrize("module", MODULES)
+    def test_of_internals_of_redis_py_are_in_one_module(self, module):
+        of_redis = {name for name in imports(MODULES[module]) if part_of(name) == "redis"}
+        assert of_redis <= DOCUMENTED_MODULES_OF_REDIS_PY or module == USES_INTERNALS_OF_REDIS_PY
 
     @pytest.mark.parametrize("module", [module for module in MODULES if module.endswith("__init__")])
-    def test_cost_nothing_by_the_way(self, module):
+    def test_are_not_in_an_init(self, module):
         """A cold start executes every `__init__`."""
         [docstring] = ast.parse(MODULES[module].read_text(encoding="utf-8")).body
         assert isinstance(docstring.value, ast.Constant)
 
     @pytest.mark.parametrize("function", FUNCTIONS)
-    def test_of_a_function_are_few(self, function):
-        assert own_imports(FUNCTIONS[function]) <= OF_A_FUNCTION.get(function, OF_A_ROUTE)
-        assert foreign_imports(FUNCTIONS[function]) == set()
+    def test_of_a_function_are_allowed(self, function):
+        assert own_imports(FUNCTIONS[function]) <= IMPORTS_OF_OTHER_FUNCTIONS.get(function, IMPORTS_OF_A_ROUTE)
+        assert third_party_imports(FUNCTIONS[function]) == set()
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,7 @@ class TestTemplate:
             assert properties["CodeUri"] == f"functions/{name}"
             assert properties.get("Handler", handlers) == "app.handler"
 
-    def test_sends_each_route_its_sample_event(self, functions):
+    def test_has_the_route_of_each_sample_event(self, functions):
         routes = {
             name: f"{event['Properties']['Method']} {event['Properties']['Path']}"
             for name, properties in functions.items()
@@ -181,11 +181,11 @@ class TestFunction:
         assert len(FUNCTIONS[function].read_text(encoding="utf-8").splitlines()) <= 30
 
     @pytest.mark.parametrize("function", ROUTES)
-    def test_opens_with_its_route(self, function):
+    def test_begins_with_its_route(self, function):
         docstring = ast.get_docstring(ast.parse(FUNCTIONS[function].read_text(encoding="utf-8")))
         assert docstring.startswith(f"{EVENTS[function]['routeKey']}: ")
 
-    def test_has_its_case_when_it_is_a_route(self):
+    def test_has_a_case_if_it_is_a_route(self):
         assert set(CASES) == set(ROUTES)
 
 
@@ -208,7 +208,7 @@ class TestNames:
         assert called & operations() == {function}
 
 
-def test_one_base_catches_each_error_of_the_package():
+def test_all_errors_of_the_package_have_one_base():
     tree = ast.parse((PACKAGE / "errors.py").read_text(encoding="utf-8"))
     defined = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
     module = sys.modules[RestSessionsError.__module__]

@@ -16,11 +16,11 @@ def clock(monkeypatch) -> Clock:
     return clock
 
 
-def test_there_is_as_much_as_one_asks_for_without_a_limit() -> None:
+def test_without_a_deadline_remaining_returns_its_argument() -> None:
     assert remaining(1) == 1
 
 
-def test_what_was_waited_is_counted_together(clock) -> None:
+def test_all_waits_count_against_one_deadline(clock) -> None:
     with deadline(4):
         assert remaining(1) == 1
         clock.now += 3.5
@@ -30,7 +30,7 @@ def test_what_was_waited_is_counted_together(clock) -> None:
     assert remaining(1) == 1
 
 
-def test_the_shorter_of_two_limits_holds(clock) -> None:
+def test_the_earlier_of_two_deadlines_counts(clock) -> None:
     with deadline(4):
         with deadline(10):
             assert remaining(100) == 4
@@ -39,7 +39,7 @@ def test_the_shorter_of_two_limits_holds(clock) -> None:
         assert remaining(100) == 4
 
 
-def test_each_thread_has_its_own() -> None:
+def test_each_thread_has_its_own_deadline() -> None:
     elsewhere = []
     with deadline(0):
         thread = threading.Thread(target=lambda: elsewhere.append(remaining(1)))
@@ -48,7 +48,7 @@ def test_each_thread_has_its_own() -> None:
         assert (remaining(1), elsewhere) == (0, [1])
 
 
-def test_a_limit_ends_with_an_error() -> None:
+def test_an_error_ends_the_deadline() -> None:
     with pytest.raises(ZeroDivisionError), deadline(0):
         raise ZeroDivisionError
     assert remaining(1) == 1

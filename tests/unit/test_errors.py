@@ -85,8 +85,8 @@ class TestTree:
         assert drawn[0] == ("RestSessionsError", None)
 
     def test_tells_the_status_and_name_of_each_answer(self):
-        told = {}
+        documented = {}
         for name, parent, status, rest in tree():
-            told[name] = (status or told.get(parent, (None,))[0], rest)
+            documented[name] = (status or documented.get(parent, (None,))[0], rest)
         for error in ANSWERS:
-            assert told[error.__name__] == (str(error.status), error.name)
+            assert documented[error.__name__] == (str(error.status), error.name)

@@ -17,18 +17,18 @@ AUTHORIZER = EVENTS["authorize"]
 requests = pytest.mark.parametrize("event", REQUESTS.values(), ids=REQUESTS)
 
 
-def test_all_but_the_schedules_are_requests():
+def test_all_events_but_the_scheduled_one_are_requests():
     assert set(EVENTS) - set(REQUESTS) == {"sweep_expired"}
 
 
-def test_of_the_schedule_is_what_scheduler_sends_by_default():
+def test_the_scheduled_event_is_what_scheduler_sends_by_default():
     event = EVENTS["sweep_expired"]
     assert event["source"] == "aws.scheduler"
     assert event["detail-type"] == "Scheduled Event"
     assert json.loads(event["detail"]) == {}
 
 
-def test_of_the_authorizer_has_its_form():
+def test_the_authorizers_event_has_its_form():
     assert AUTHORIZER["type"] == "REQUEST"
     assert AUTHORIZER["identitySource"] == [AUTHORIZER["headers"]["authorization"]]
     assert AUTHORIZER["routeArn"].endswith(f"/$default/GET{AUTHORIZER['rawPath']}")
@@ -43,7 +43,7 @@ class TestRequest:
         assert event["requestContext"]["requestId"]
         assert all(name == name.lower() for name in event["headers"])
 
-    def test_agrees_with_itself(self, event):
+    def test_is_consistent(self, event):
         context = event["requestContext"]
         method, _, route = event["routeKey"].partition(" ")
         path = re.sub(r"\{(\w+)\}", lambda name: event["pathParameters"][name[1]], route)
@@ -54,7 +54,7 @@ class TestRequest:
         assert set(event.get("pathParameters", {})) == set(re.findall(r"\{(\w+)\}", route))
         assert event["headers"].get("content-length", "0") == str(len(event.get("body", "").encode()))
 
-    def test_has_a_body_that_says_what_it_is_where_one_belongs(self, event):
+    def test_has_a_json_body_only_if_it_is_a_put_or_post(self, event):
         has_body = event["requestContext"]["http"]["method"] in ("PUT", "POST")
         assert ("body" in event) is has_body
         assert event["headers"].get("content-type") == ("application/json" if has_body else None)
@@ -68,6 +68,6 @@ class TestRequest:
         assert all(any(ip_address(address) in net for net in DOCUMENTATION) for address in addresses)
         assert "example" in event["requestContext"]["domainName"]
 
-    def test_has_a_token_of_this_projects_own_form(self, event):
+    def test_has_a_token_in_this_projects_form(self, event):
         token = event.get("pathParameters", {}).get("token")
         assert token is None or re.fullmatch(r"Z[0-9a-f][A-Za-z0-9]{62}", token)

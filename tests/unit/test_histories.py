@@ -30,7 +30,7 @@ def failed(operation, begin, end, **parts):
     return Call(operation, begin, end, "peter", **{"token": TOKEN, **parts}, failed=True)
 
 
-def test_a_life_in_order():
+def test_a_correct_history_of_calls_in_order():
     history = [
         create(0, 1, k="1"),
         get(1, 2, session(1, 1, k="1")),
@@ -43,7 +43,7 @@ def test_a_life_in_order():
     assert violations(history) == []
 
 
-def test_calls_at_once_take_effect_in_some_order():
+def test_a_correct_history_of_concurrent_calls():
     history = [
         create(0, 1),
         write(1, 9, {"k": "1"}, session(2, 3, k="1", l="2")),
@@ -76,10 +76,10 @@ def test_two_writes_with_one_number():
         write(1, 5, {"k": "1"}, session(1, 2, k="1")),
         write(1, 5, {"k": "2"}, session(1, 2, k="2")),
     ]
-    assert "two calls are number 0" in violations(history, exact=False)[0]
+    assert "two calls have the number 0" in violations(history, exact=False)[0]
 
 
-def test_a_read_of_the_past():
+def test_a_stale_read():
     history = [
         create(0, 1, k="1"),
         write(2, 3, {"k": "2"}, session(1, 2, k="2")),
@@ -87,12 +87,12 @@ def test_a_read_of_the_past():
     ]
     assert "k=1, which no write can have left there" in violations(history, exact=False)[0]
     history[1:] = [write(2, 3, {"k": "2"}, session(2, 2, k="2")), get(4, 5, session(1, 1, k="1"))]
-    assert "ended before a call began whose effect it had seen" in violations(history, exact=False)[0]
+    assert "ended before a call began, but saw its effect" in violations(history, exact=False)[0]
 
 
-def test_a_set_that_does_not_show_what_it_set():
+def test_a_set_that_does_not_return_what_it_set():
     history = [create(0, 1, k="1"), write(2, 3, {"k": "2"}, session(1, 2, k="1"))]
-    assert "which it had set itself otherwise" in violations(history, exact=False)[0]
+    assert "which is not what it set" in violations(history, exact=False)[0]
 
 
 def test_a_read_after_the_answer_of_a_kill():
@@ -101,7 +101,7 @@ def test_a_read_after_the_answer_of_a_kill():
         assert violations(history, exact=False) == [f"peter's tttttt: used after the answer of {operation}"]
 
 
-def test_a_kill_beside_the_create_may_miss_it():
+def test_a_kill_during_the_create_may_miss_it():
     history = [create(0, 3), kill(1, 2, 0, "kill_of_app"), get(4, 5, session(1, 1))]
     assert violations(history) == []
 

@@ -24,7 +24,7 @@ def session(**fields):
 
 class TestJsonString:
     @given(texts_from_json())
-    def test_is_the_text_in_json_that_utf_8_can_carry(self, text):
+    def test_is_json_that_utf_8_can_encode(self, text):
         assert json.loads(json_string(text).encode()) == text
 
     @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ class TestSession:
         assert list(json.loads(text)) == ["id", "r", "w", "ttl", "idle", "ip", "no_resave", "d"]
         assert list(json.loads(text)["d"]) == ["b", "a"]
 
-    def test_json_leaves_out_what_is_not_there(self):
+    def test_json_omits_absent_fields(self):
         assert list(json.loads(session().json)) == ["id", "r", "w", "ttl", "idle", "ip"]
 
     def test_json_has_the_text_of_each_datum_as_it_is(self):
@@ -85,12 +85,12 @@ class TestSession:
 
 
 class TestListing:
-    def test_position_is_written_as_time_and_handle(self):
+    def test_cursor_is_written_as_time_and_handle(self):
         assert str(Cursor(1_700_000_000, "ab" * 16)) == "1700000000-" + "ab" * 16
 
-    def test_positions_sort_by_time_and_then_by_handle(self):
-        positions = [Cursor(9, "b"), Cursor(10, "a"), Cursor(9, "a")]
-        assert sorted(positions) == [Cursor(9, "a"), Cursor(9, "b"), Cursor(10, "a")]
+    def test_cursors_sort_by_time_and_then_by_handle(self):
+        cursors = [Cursor(9, "b"), Cursor(10, "a"), Cursor(9, "a")]
+        assert sorted(cursors) == [Cursor(9, "a"), Cursor(9, "b"), Cursor(10, "a")]
 
-    def test_page_ends_the_listing_unless_it_says_where_the_rest_begins(self):
+    def test_page_is_the_last_unless_it_has_a_next(self):
         assert Page([]).next is None

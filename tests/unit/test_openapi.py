@@ -74,7 +74,7 @@ def test_is_openapi_3_1():
 
 
 @pytest.mark.parametrize("name", COMPONENTS["parameters"])
-def test_has_patterns_that_every_engine_reads(name):
+def test_has_patterns_that_every_engine_accepts(name):
     # Engines for UTF-8 text, which has no surrogates, refuse a pattern with surrogates. Tools then ignore the pattern.
     assert r"\ud" not in schema_of(name).get("pattern", "").lower()
 
@@ -117,11 +117,11 @@ class TestRoute:
     def test_needs_a_key_unless_it_is_open(self, route):
         assert OPERATIONS[route].get("security") == (None if DECLARED[route].operation else [])
 
-    def test_tells_of_the_errors_that_all_can_have(self, route):
+    def test_has_the_answers_that_every_route_can_have(self, route):
         expected = {"200", "429", "500", "503"} | ({"400", "401", "403"} if DECLARED[route].operation else set())
         assert expected <= OPERATIONS[route]["responses"].keys()
 
-    def test_tells_of_the_errors_of_bodies_just_where_there_is_one(self, route):
+    def test_has_the_errors_of_bodies_only_if_it_has_a_body(self, route):
         of_bodies = {"413", "415"} & OPERATIONS[route]["responses"].keys()
         assert of_bodies == ({"413", "415"} if "requestBody" in OPERATIONS[route] else set())
 
@@ -139,7 +139,7 @@ class TestRoute:
             assert all(is_valid(media["schema"], example) for example in examples), examples
 
 
-def test_sends_the_headers_of_every_answer():
+def test_has_the_headers_of_every_answer():
     for name, header in COMPONENTS["headers"].items():
         if name != "Retry-After":
             assert header["schema"]["const"] == HEADERS[name]
@@ -153,7 +153,7 @@ def all_errors():
 
 
 @pytest.mark.parametrize("error", all_errors(), ids=lambda error: error.__name__)
-def test_knows_every_error_by_status_and_name(error):
+def test_has_every_error_by_status_and_name(error):
     routes = [operation["responses"] for operation in OPERATIONS.values()]
     answers = [resolve(responses[str(error.status)]) for responses in routes if str(error.status) in responses]
     assert answers
@@ -240,8 +240,10 @@ class TestRules:
         assert f"{limits.MAX_BODY_BYTES:,}" in COMPONENTS["schemas"]["Data"]["description"]
 
 
-def test_has_no_error_of_its_own():
+def test_has_no_unknown_error():
     names = {error.name for error in all_errors()}
-    told = set(re.findall(r'"name": "(\w+)", "message"', (ROOT / "docs" / "openapi.yaml").read_text(encoding="utf-8")))
-    assert told <= names
-    assert errors.StoreUnavailable.name in told
+    documented = set(
+        re.findall(r'"name": "(\w+)", "message"', (ROOT / "docs" / "openapi.yaml").read_text(encoding="utf-8"))
+    )
+    assert documented <= names
+    assert errors.StoreUnavailable.name in documented

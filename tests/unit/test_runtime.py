@@ -18,7 +18,7 @@ def not_opened_yet(monkeypatch):
 
 
 @pytest.mark.parametrize("cluster", ["0", "1"], ids=["server", "cluster"])
-def test_function_starts_while_the_store_is_away(monkeypatch, caplog, cluster):
+def test_function_starts_while_the_store_is_unavailable(monkeypatch, caplog, cluster):
     monkeypatch.setenv("REDIS_URL", NOWHERE)
     monkeypatch.setenv("REDIS_CLUSTER", cluster)
     store = runtime.open_store()
@@ -31,7 +31,7 @@ def test_function_starts_while_the_store_is_away(monkeypatch, caplog, cluster):
         store.ping()
 
 
-def test_function_starts_soon_whatever_the_store_does(monkeypatch):
+def test_function_waits_for_the_store_for_a_second_when_it_starts(monkeypatch):
     """The request that starts the function waits for this too."""
     left = []
     monkeypatch.setenv("REDIS_URL", NOWHERE)

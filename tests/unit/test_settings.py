@@ -20,12 +20,12 @@ def test_url_alone_is_enough():
     assert settings() == Settings(redis_url=URL, redis_cluster=False, namespace="rs", missing_session_is_error=False)
 
 
-def test_empty_settings_are_as_if_not_set():
+def test_empty_settings_count_as_unset():
     assert settings(REDIS_CLUSTER="", NAMESPACE="", MISSING_SESSION="", AUTH_MODE="") == settings()
 
 
 @pytest.mark.parametrize("url", ["redis://localhost:6379/0", "redis://localhost", URL])
-def test_url_is_kept_as_it_is(url):
+def test_url_is_unchanged(url):
     assert settings(REDIS_URL=url).redis_url == url
 
 
@@ -35,7 +35,7 @@ def test_cluster_is_a_flag(text, cluster):
 
 
 @pytest.mark.parametrize("namespace", ["a", "a" * 64, "Az09_.:-"], ids=["1", "64", "each-kind"])
-def test_namespace_is_kept_as_it_is(namespace):
+def test_namespace_is_unchanged(namespace):
     assert settings(NAMESPACE=namespace).namespace == namespace
 
 
@@ -59,7 +59,7 @@ def test_auth_mode_is_a_choice(mode):
         pytest.param({"REDIS_URL": " redis://user:s3cret@store.example.com"}, id="space-before"),
     ],
 )
-def test_url_that_is_missing_or_wrong_is_named_and_not_told(environment):
+def test_error_names_a_missing_or_wrong_url_without_its_value(environment):
     message = refusal(environment)
     assert "REDIS_URL" in message
     assert "s3cret" not in message
@@ -84,26 +84,26 @@ def test_url_that_is_missing_or_wrong_is_named_and_not_told(environment):
         pytest.param("AUTH_MODE", "none ", id="auth-mode-space"),
     ],
 )
-def test_wrong_setting_is_named_and_the_url_is_not_told(name, value):
+def test_error_names_a_wrong_setting_without_the_url(name, value):
     message = refusal({"REDIS_URL": URL, name: value})
     assert message.startswith(f"{name} must be ")
     assert "s3cret" not in message
     assert "example.com" not in message
 
 
-def test_sign_in_is_left_to_the_url():
+def test_sign_in_settings_are_empty_by_default():
     found = settings()
     assert (found.redis_user, found.redis_password, found.redis_iam_cache) == ("", "", "")
 
 
-def test_sign_in_is_kept_as_it_is_and_the_password_not_shown():
+def test_sign_in_settings_are_unchanged_and_the_password_is_hidden():
     found = settings(REDIS_USER="app", REDIS_PASSWORD="p@ss/word")
     assert (found.redis_user, found.redis_password) == ("app", "p@ss/word")
     assert "p@ss" not in repr(found)
 
 
 @pytest.mark.parametrize("cache", ["serverlesscache:a", "replicationgroup:sessions-2"])
-def test_iam_cache_is_kept_as_it_is(cache):
+def test_iam_cache_is_unchanged(cache):
     assert settings(REDIS_USER="app", REDIS_IAM_CACHE=cache).redis_iam_cache == cache
 
 
@@ -122,7 +122,7 @@ def test_iam_cache_is_kept_as_it_is(cache):
         ),
     ],
 )
-def test_iam_cache_that_cannot_work_is_named(environment):
+def test_error_names_an_iam_cache_that_cannot_work(environment):
     message = refusal({"REDIS_URL": URL, **environment})
     assert "REDIS_IAM_CACHE" in message
     assert "s3cret" not in message

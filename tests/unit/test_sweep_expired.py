@@ -18,8 +18,8 @@ def handler(monkeypatch):
     runtime.open_store.cache_clear()
 
 
-def test_counts_what_it_removed(handler, monkeypatch, capfd):
-    monkeypatch.setattr(runtime.open_store(), "sweep_expired", lambda may_go_on: 3 if may_go_on() else 0)
+def test_counts_removed_sessions_and_active_users(handler, monkeypatch, capfd):
+    monkeypatch.setattr(runtime.open_store(), "sweep_expired", lambda should_continue: 3 if should_continue() else 0)
     monkeypatch.setattr(runtime.open_store(), "count_active_users_of_all_apps", lambda dt: dt)
     capfd.readouterr()
     assert handler({}, Context()) == {"expired": 3}
@@ -29,7 +29,7 @@ def test_counts_what_it_removed(handler, monkeypatch, capfd):
 
 
 def test_stops_in_time(handler, monkeypatch):
-    monkeypatch.setattr(runtime.open_store(), "sweep_expired", lambda may_go_on: may_go_on())
+    monkeypatch.setattr(runtime.open_store(), "sweep_expired", lambda should_continue: should_continue())
     monkeypatch.setattr(runtime.open_store(), "count_active_users_of_all_apps", lambda dt: 0)
     context = Context()
     assert handler({}, context) == {"expired": True}
@@ -37,7 +37,7 @@ def test_stops_in_time(handler, monkeypatch):
     assert handler({}, context) == {"expired": False}
 
 
-def test_fails_aloud_when_the_store_is_away(handler, caplog):
+def test_logs_and_fails_when_the_store_is_unavailable(handler, caplog):
     caplog.clear()
     with pytest.raises(StoreUnavailable):
         handler({}, Context())

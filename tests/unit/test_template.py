@@ -41,7 +41,7 @@ GIVEN_CACHE_IN_VPC = {**GIVEN_CACHE, **OWN_CACHE_IN_GIVEN_SUBNETS, "RedisSecurit
 GIVEN_CACHE_BY_IAM = {**GIVEN_CACHE_IN_VPC, "RedisUser": "app", "RedisIamCache": "replicationgroup:sessions"}
 DEPLOYMENTS = {
     "own": OWN,
-    "own-iam-callers": {"AuthMode": "iam"},
+    "own-iam-auth": {"AuthMode": "iam"},
     "own-cache-in-given-subnets": OWN_CACHE_IN_GIVEN_SUBNETS,
     "given-cache": GIVEN_CACHE,
     "given-cache-in-vpc": GIVEN_CACHE_IN_VPC,
@@ -76,10 +76,10 @@ def translate(template=None, **given):
     auth["DefaultAuthorizer"] = template["Mappings"][mapping][values[parameter["Ref"]]][member]
     del template["Transform"]
     translated = transform(template, {**values, "AWS::Region": "us-east-1"}, NoManagedPolicies())
-    return Decided(translated, values).resources()
+    return Resolved(translated, values).resources()
 
 
-class Decided:
+class Resolved:
     def __init__(self, template, values):
         self._template = template
         self._values = values
@@ -112,8 +112,8 @@ class Decided:
             return self._value(yes if self._condition({"Condition": condition}) else no)
         if value.keys() == {"Ref"} and value["Ref"] in self._values:
             return self._values[value["Ref"]]
-        decided = {name: self._value(part) for name, part in value.items()}
-        return {name: part for name, part in decided.items() if part != NO_VALUE}
+        resolved = {name: self._value(part) for name, part in value.items()}
+        return {name: part for name, part in resolved.items() if part != NO_VALUE}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -163,7 +163,7 @@ def actions(statement):
 
 
 class TestRoute:
-    def test_has_its_function_by_its_alias(self, resources):
+    def test_calls_its_function_by_its_alias(self, resources):
         uris = {
             route: operation["x-amazon-apigateway-integration"]["uri"] for route, operation in operations(resources)
         }
@@ -172,7 +172,7 @@ class TestRoute:
         assert called == {f"{name}Aliaslive" for name in ROUTES}
         assert of_type(resources, "AWS::Lambda::Alias").keys() == {f"{name}Aliaslive" for name in FUNCTIONS}
 
-    def test_may_call_its_function_by_its_alias_alone(self, resources):
+    def test_may_call_its_function_only_by_its_alias(self, resources):
         allowed = [
             permission["FunctionName"]["Ref"]
             for permission in of_type(resources, "AWS::Lambda::Permission").values()
@@ -193,7 +193,7 @@ class TestRoute:
 
 
 class TestAuthorizer:
-    def test_is_asked_by_the_key_and_answers_simply(self, resources):
+    def test_gets_the_key_and_gives_simple_answers(self, resources):
         scheme = document(resources)["components"]["securitySchemes"]["KeyAuthorizer"]
         authorizer = scheme["x-amazon-apigateway-authorizer"]
         assert authorizer["type"] == "request"
@@ -205,7 +205,7 @@ class TestAuthorizer:
         assert resources["AuthorizeAliaslive"]["Properties"]["Name"] == "live"
 
     @pytest.mark.parametrize("seconds", [0, 300, 3600])
-    def test_is_kept_for_the_seconds_of_the_parameter(self, seconds):
+    def test_answers_are_cached_for_the_seconds_of_the_parameter(self, seconds):
         scheme = document(translate(AuthorizerCacheSeconds=seconds))["components"]["securitySchemes"]["KeyAuthorizer"]
         assert scheme["x-amazon-apigateway-authorizer"]["authorizerResultTtlInSeconds"] == seconds
 
@@ -225,7 +225,7 @@ class TestAuthorizer:
 
 
 class TestSecret:
-    def test_is_read_by_the_authorizer_alone(self, resources):
+    def test_is_read_only_by_the_authorizer(self, resources):
         readers = {
             name: statement["Resource"]
             for name, role in of_type(resources, "AWS::IAM::Role").items()
@@ -236,7 +236,7 @@ class TestSecret:
         roles = {name: function["Role"]["Fn::GetAtt"][0] for name, function in functions(resources).items()}
         assert [name for name, role in roles.items() if role == "AuthorizeRole"] == ["Authorize"]
 
-    def test_is_named_to_the_authorizer_alone(self, resources):
+    def test_is_named_only_to_the_authorizer(self, resources):
         named = {
             name: function["Environment"]["Variables"]["API_KEYS_SECRET"]
             for name, function in functions(resources).items()
@@ -255,23 +255,23 @@ class TestSecret:
 
 
 class TestRole:
-    def test_has_no_wildcard_but_where_lambda_makes_interfaces(self, resources):
+    def test_has_no_wildcard_except_for_network_interfaces(self, resources):
         for name, role in of_type(resources, "AWS::IAM::Role").items():
             for statement in statements(role):
                 assert "*" not in str(statement["Action"]), name
                 if statement["Resource"] == "*":
                     assert actions(statement) == INTERFACE_ACTIONS
 
-    def test_of_a_function_is_its_own_list_of_permissions(self, resources):
+    def test_of_a_function_has_no_managed_policies(self, resources):
         for name in ("StoreRole", "AuthorizeRole"):
             assert "ManagedPolicyArns" not in resources[name]["Properties"]
 
-    def test_lets_lambda_make_interfaces_but_not_the_code(self, resources, parameters):
+    def test_lets_lambda_but_not_the_code_create_interfaces(self, resources, parameters):
         found = [s for s in statements(resources["StoreRole"]["Properties"]) if actions(s) == INTERFACE_ACTIONS]
         assert [s["Effect"] for s in found] == ([] if parameters == GIVEN_CACHE else ["Allow", "Deny"])
         assert all("lambda:SourceFunctionArn" in str(s["Condition"]) for s in found if s["Effect"] == "Deny")
 
-    def test_writes_to_the_functions_log_group_alone(self, resources):
+    def test_writes_only_to_the_log_group_of_the_functions(self, resources):
         for name in ("StoreRole", "AuthorizeRole"):
             [logs] = [s for s in statements(resources[name]["Properties"]) if "logs:" in str(s["Action"])]
             assert logs["Resource"] == {"Fn::GetAtt": ["FunctionLogs", "Arn"]}
@@ -329,7 +329,7 @@ class TestStore:
         ],
         ids=["own", "plain", "password"],
     )
-    def test_is_told_to_its_functions(self, parameters, expected):
+    def test_is_passed_to_its_functions(self, parameters, expected):
         found = functions(translate(**parameters))
         variables = found.pop("Authorize")["Environment"]["Variables"]
         assert not any(name.startswith("REDIS") for name in variables)
@@ -337,7 +337,7 @@ class TestStore:
             variables = function["Environment"]["Variables"]
             assert {name: value for name, value in variables.items() if name.startswith("REDIS")} == expected
 
-    def test_is_made_only_when_none_is_given(self, resources, parameters):
+    def test_is_created_only_if_none_is_given(self, resources, parameters):
         own = {name for name, resource in resources.items() if resource["Type"].startswith("AWS::ElastiCache::")}
         assert own == (set() if "RedisEndpoint" in parameters else {"Cache", "CacheUser", "CacheUserGroup"})
 
@@ -361,13 +361,13 @@ class TestStore:
 
 
 class TestNetwork:
-    def test_is_made_only_for_an_own_cache_without_subnets(self, resources, parameters):
+    def test_is_created_only_for_an_own_cache_without_subnets(self, resources, parameters):
         own = {name for name, resource in resources.items() if resource["Type"].startswith("AWS::EC2::")}
         is_own = not {"RedisEndpoint", "SubnetIds"} & parameters.keys()
         # It has nothing that costs money while idle: no NAT, no endpoint, no address.
         assert own - {"CacheIngress"} == ({"Vpc", "SubnetA", "SubnetB", "SecurityGroup"} if is_own else set())
 
-    def test_has_the_functions_but_the_authorizer(self, resources, parameters):
+    def test_has_all_functions_except_the_authorizer(self, resources, parameters):
         found = functions(resources)
         assert "VpcConfig" not in found.pop("Authorize")
         if parameters == GIVEN_CACHE:
@@ -393,13 +393,13 @@ class TestNetwork:
         rule = translate(**parameters)["CacheIngress"]["Properties"]
         assert (rule["GroupId"], rule["SourceSecurityGroupId"]) == (group, source)
 
-    def test_leaves_a_given_cache_alone_whose_group_is_not_told(self):
+    def test_changes_nothing_of_a_given_cache_without_its_security_group(self):
         assert "CacheIngress" not in translate(**GIVEN_CACHE)
 
 
 class TestLogs:
     @pytest.mark.parametrize("days", ["1", "365"])
-    def test_are_kept_for_the_days_of_the_parameter(self, days):
+    def test_are_retained_for_the_days_of_the_parameter(self, days):
         groups = of_type(translate(LogRetentionDays=days), "AWS::Logs::LogGroup")
         assert groups.keys() == {"FunctionLogs", "AccessLogs"}
         assert {group["RetentionInDays"] for group in groups.values()} == {days}
@@ -410,12 +410,12 @@ class TestLogs:
             assert function["LoggingConfig"]["LogGroup"] == {"Ref": "FunctionLogs"}
             assert function["LoggingConfig"]["ApplicationLogLevel"] == "INFO"
 
-    def test_of_access_tell_the_route_and_never_the_path(self, resources):
+    def test_of_access_have_the_route_and_never_the_path(self, resources):
         settings = resources["ApiApiGatewayDefaultStage"]["Properties"]["AccessLogSettings"]
         line = json.loads(settings["Format"])
         assert line["routeKey"] == "$context.routeKey"
-        told = set(re.findall(r"\$context\.([\w.]+)", settings["Format"]))
-        assert told == {
+        logged = set(re.findall(r"\$context\.([\w.]+)", settings["Format"]))
+        assert logged == {
             "requestId",
             "requestTime",
             "identity.sourceIp",
@@ -430,7 +430,7 @@ class TestLogs:
 
 
 class TestVersions:
-    def test_have_an_alias_a_function_and_a_deployment_group_with_alarms(self, resources):
+    def test_have_for_each_function_an_alias_and_a_deployment_group_with_alarms(self, resources):
         assert {alias["FunctionName"]["Ref"] for alias in of_type(resources, "AWS::Lambda::Alias").values()} == set(
             functions(resources)
         )
@@ -442,11 +442,11 @@ class TestVersions:
             assert "CodeDeployLambdaAliasUpdate" in resources[f"{name}Aliaslive"]["UpdatePolicy"]
 
     @pytest.mark.parametrize("type", ["AllAtOnce", "Canary10Percent5Minutes"])
-    def test_take_over_as_the_parameter_says(self, type):
+    def test_are_deployed_as_the_parameter_says(self, type):
         group = translate(DeploymentType=type)["GetSessionDeploymentGroup"]["Properties"]
         assert group["DeploymentConfigName"]["Fn::Sub"][1] == {"ConfigName": type}
 
-    def test_that_take_over_at_once_ask_no_alarm(self):
+    def test_that_are_deployed_all_at_once_watch_no_alarm(self):
         group = translate(DeploymentType="AllAtOnce")["GetSessionDeploymentGroup"]["Properties"]
         assert not group.get("AlarmConfiguration", {}).get("Alarms")
 
@@ -457,7 +457,7 @@ class TestVersions:
     def test_are_the_same_when_nothing_changed(self):
         assert self.versions() == self.versions()
 
-    def test_are_all_new_when_the_layer_alone_changed(self):
+    def test_are_all_new_when_only_the_layer_changed(self):
         changed = read()
         changed["Resources"]["SessionsLayer"]["Properties"]["ContentUri"] = "another"
         assert not self.versions(changed) & self.versions()
@@ -486,12 +486,12 @@ class TestVersions:
 
 
 class TestStarts:
-    def test_from_snapshots_are_of_get_and_set(self):
+    def test_use_snapshots_only_for_get_and_set(self):
         found = functions(translate(SnapStart="true"))
         assert {name for name, function in found.items() if "SnapStart" in function} == {"GetSession", "SetSession"}
         assert found["GetSession"]["SnapStart"] == {"ApplyOn": "PublishedVersions"}
 
-    def test_that_are_provisioned_are_of_get_and_set(self):
+    def test_are_provisioned_only_for_get_and_set(self):
         aliases = of_type(translate(ProvisionedConcurrency="3"), "AWS::Lambda::Alias")
         assert {
             name: alias["ProvisionedConcurrencyConfig"]
@@ -503,7 +503,7 @@ class TestStarts:
         assert "ProvisionedConcurrencyConfig" not in str(translate())
         assert "PublishedVersions" not in str(translate())
 
-    def test_may_be_limited(self):
+    def test_may_be_limited_in_concurrency(self):
         found = functions(translate(ReservedConcurrency="4"))
         limits = {name: function.get("ReservedConcurrentExecutions") for name, function in found.items()}
         assert limits == dict.fromkeys(FUNCTIONS, "4")
@@ -530,16 +530,16 @@ class TestRules:
         ],
         ids=str,
     )
-    def test_refuse_what_cannot_work(self, parameters, broken):
+    def test_refuse_parameters_that_cannot_work(self, parameters, broken):
         template = read()
         values = {name: str(p.get("Default", "")) for name, p in template["Parameters"].items()} | parameters
-        decided = Decided(template, values)
+        resolved = Resolved(template, values)
         found = {
             name
             for name, rule in template["Rules"].items()
-            if "RuleCondition" not in rule or decided._condition(rule["RuleCondition"])
+            if "RuleCondition" not in rule or resolved._condition(rule["RuleCondition"])
             for assertion in rule["Assertions"]
-            if not decided._condition(assertion["Assert"])
+            if not resolved._condition(assertion["Assert"])
         }
         assert found == ({broken} if broken else set())
 
@@ -599,16 +599,16 @@ class TestAlarms:
             for alarm in of_type(translate(**parameters), "AWS::CloudWatch::Alarm").values():
                 assert alarm.get("AlarmActions") == alarm.get("OKActions") == topics
 
-    def test_of_the_cache_come_with_the_own_cache(self, resources, parameters):
+    def test_of_the_cache_exist_only_for_an_own_cache(self, resources, parameters):
         of_the_cache = {"EvictionsAlarm", "CacheDataAlarm", "CacheEcpuAlarm"} & resources.keys()
         assert len(of_the_cache) == (0 if "RedisEndpoint" in parameters else 3)
 
-    def test_are_each_explained(self):
+    def test_are_all_explained(self):
         text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
         for name in of_type(translate(), "AWS::CloudWatch::Alarm"):
             assert f"`{name}`" in text, name
 
-    def test_of_functions_errors_count_them_in_the_stacks_own_metric(self, resources):
+    def test_of_functions_errors_use_a_metric_of_the_stack(self, resources):
         [transformation] = resources["FunctionErrors"]["Properties"]["MetricTransformations"]
         assert transformation == {
             "MetricNamespace": "RestSessions",
@@ -624,15 +624,15 @@ class TestAlarms:
         assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
         assert alarm["TreatMissingData"] == "notBreaching"
 
-    @pytest.mark.parametrize("routes_to_come", [0, 30])
-    def test_of_functions_errors_watch_every_function(self, routes_to_come):
+    @pytest.mark.parametrize("further_routes", [0, 30])
+    def test_of_functions_errors_watch_every_function(self, further_routes):
         template = read()
-        for number in range(routes_to_come):
+        for number in range(further_routes):
             route = template["Resources"][f"Route{number}"] = copy.deepcopy(template["Resources"]["Ping"])
             route["Properties"]["Events"]["Route"]["Properties"]["Path"] = f"/route{number}"
         resources = translate(template)
         found = functions(resources)
-        assert found.keys() == FUNCTIONS | {f"Route{number}" for number in range(routes_to_come)}
+        assert found.keys() == FUNCTIONS | {f"Route{number}" for number in range(further_routes)}
         log_group = resources["FunctionErrors"]["Properties"]["LogGroupName"]
         for function in found.values():
             # With these levels and this format, Lambda reports every failed call, and no other.
@@ -662,7 +662,7 @@ def dashboard(resources):
 
 
 class TestDashboard:
-    def test_is_json_about_what_there_is(self, resources, parameters):
+    def test_is_json_about_existing_resources(self, resources, parameters):
         text = dashboard(resources)
         assert len(json.loads(text)["widgets"]) == (6 if "RedisEndpoint" in parameters else 8)
         assert set(re.findall(r"\$\{(\w+)}", text)) <= resources.keys()
@@ -696,12 +696,12 @@ def references(value):
             yield from references(item)
 
 
-def test_no_resource_waits_for_itself(resources):
+def test_resources_have_no_circular_reference(resources):
     graph = {name: set(references(resource)) & resources.keys() for name, resource in resources.items()}
     list(TopologicalSorter(graph).static_order())
 
 
-def test_no_name_is_the_same_in_another_stack(resources):
+def test_no_resource_has_a_fixed_name(resources):
     # Fixed names are fine for aliases and policies, which belong to a resource of the stack.
     for resource in resources.values():
         for name in ("Name", "FunctionName", "RoleName", "LogGroupName", "DashboardName", "AlarmName", "UserId"):
@@ -709,7 +709,7 @@ def test_no_name_is_the_same_in_another_stack(resources):
                 assert not isinstance(resource["Properties"].get(name), str), resource
 
 
-def test_a_kms_key_is_used_wherever_something_is_kept():
+def test_a_kms_key_encrypts_everything_that_is_stored():
     resources = translate(KmsKeyArn=KEY_ARN)
     keys = {name: resource["Properties"].get("KmsKeyId") for name, resource in resources.items()}
     with_key = {name for name, key in keys.items() if key == KEY_ARN}
@@ -729,7 +729,7 @@ class TestParameters:
     def test_have_defaults(self):
         assert all("Default" in parameter for parameter in read()["Parameters"].values())
 
-    def test_of_samconfig_are_those_of_the_template(self):
+    def test_of_samconfig_exist_in_the_template(self):
         known = read()["Parameters"]
         config = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
         for environment in set(config) - {"version"}:
@@ -739,7 +739,7 @@ class TestParameters:
                         name, _, value = override.partition("=")
                         assert value in known[name].get("AllowedValues", [value]) or int(value)
 
-    def test_of_each_deployed_environment_are_whole(self):
+    def test_of_each_deployed_environment_are_complete(self):
         config = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
         stacks = set()
         for environment in ("dev", "staging", "prod"):
@@ -753,7 +753,7 @@ class TestParameters:
         assert len(stacks) == 3
 
 
-def test_compose_names_what_make_local_starts():
+def test_compose_starts_the_same_as_make_local():
 
     compose = yaml_parse((ROOT / "compose.yaml").read_text(encoding="utf-8"))
     assert compose["services"][containers.VALKEY_HOST]["image"] == containers.VALKEY_IMAGE

@@ -46,7 +46,7 @@ def test_a_connection_that_died_is_replaced(real_server: Server, namespace) -> N
         assert store.count_active_users(APP, 60) == 1
 
 
-def test_a_flushed_script_cache_heals_itself(server: Server, store: SessionStore) -> None:
+def test_flushed_scripts_are_loaded_again(server: Server, store: SessionStore) -> None:
     token = store.create_session(APP, "peter", IP)
     with server.connect() as client:
         for reads in range(1, 4):
@@ -58,18 +58,18 @@ def test_a_flushed_script_cache_heals_itself(server: Server, store: SessionStore
             assert len(store.list_sessions_of_app(APP, 60).sessions) == reads + 1
 
 
-def test_refused(namespace) -> None:
+def test_a_refused_connection(namespace) -> None:
     with pytest.raises(StoreUnavailable) as raised:
         store_at(free_port(), namespace).ping()
     assert "Connection refused" in raised.value.reason
 
 
-def test_accepted_and_silent(namespace) -> None:
+def test_a_server_that_accepts_and_stays_silent(namespace) -> None:
     with socket.create_server((LOOPBACK, 0)) as silent, pytest.raises(StoreUnavailable):
         store_at(silent.getsockname()[1], namespace).ping()
 
 
-def test_a_cluster_that_is_not_there(namespace) -> None:
+def test_an_unreachable_cluster(namespace) -> None:
     store = SessionStore(Client(Settings(f"redis://{LOOPBACK}:{free_port()}", True, namespace, False)), namespace)
     with pytest.raises(StoreUnavailable):
         store.create_session(APP, "peter", IP)
@@ -89,7 +89,7 @@ def test_redis_goes_away_and_comes_back(namespace) -> None:
         assert store.get_session(APP, store.create_session(APP, "peter", IP))
 
 
-def test_connections_may_fail_without_end(namespace) -> None:
+def test_works_after_many_failed_connections(namespace) -> None:
     with server_process(binary_of("redis-server")) as url:
         store = store_at(urlsplit(url).port, namespace)
     for _ in range(200):
@@ -132,7 +132,7 @@ def test_user_password_and_database_come_from_the_url(namespace, real_server) ->
             assert other.unlink(*other.keys(f"{namespace}:*")) == 6
 
 
-def test_a_reply_of_redis_6_2_that_holds_the_reason_at_its_end(namespace) -> None:
+def test_a_reply_of_redis_6_2_with_the_reason_at_its_end(namespace) -> None:
     """Later versions and Valkey have the reason at the beginning."""
     reply = (
         b"-ERR Error running script (call to f_0123456789abcdef): @user_script:41: @user_script: 41: "
@@ -185,13 +185,13 @@ class TestTls:
         url = f"rediss://{LOOPBACK}:{options[-1]}{query}"
         return SessionStore(Client(Settings(url, cluster, namespace, False)), namespace)
 
-    def test_serves_a_server_whose_certificate_is_trusted(self, options, certificate, namespace) -> None:
+    def test_accepts_a_server_with_a_trusted_certificate(self, options, certificate, namespace) -> None:
         with server_process(binary_of("redis-server"), *options):
             store = self.store(options, namespace, f"?ssl_ca_certs={certificate[0]}")
             token = store.create_session(APP, "peter", IP)
             assert store.get_session(APP, token).id == "peter"
 
-    def test_serves_a_cluster(self, options, certificate, namespace) -> None:
+    def test_works_with_a_cluster(self, options, certificate, namespace) -> None:
         of_cluster = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
         of_cluster += ["--tls-cluster", "yes", "--tls-ca-cert-file", str(certificate[0]), *options]
         with server_process(binary_of("redis-server"), *of_cluster) as url, redis.Redis.from_url(url) as node:
@@ -205,12 +205,12 @@ class TestTls:
             store._client._server.reset()
             assert store.get_session(APP, token).r == 2
 
-    def test_refuses_one_that_is_not(self, options, namespace) -> None:
+    def test_refuses_a_server_with_an_untrusted_certificate(self, options, namespace) -> None:
         with server_process(binary_of("redis-server"), *options), pytest.raises(StoreUnavailable) as raised:
             self.store(options, namespace).ping()
         assert "CERTIFICATE_VERIFY_FAILED" in raised.value.reason
 
-    def test_waits_no_longer_for_one_that_is_silent(self, namespace) -> None:
+    def test_waits_no_longer_for_a_silent_server(self, namespace) -> None:
         with socket.create_server((LOOPBACK, 0)) as silent:
             store = self.store([str(silent.getsockname()[1])], namespace)
             begin = time.monotonic()

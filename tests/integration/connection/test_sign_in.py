@@ -33,9 +33,9 @@ class User:
         self._rules = ACCESS.replace("${Namespace}", namespace).split()
         with server.connect() as client:
             self._nodes = [node.redis_connection for node in client.get_nodes()] if server.is_cluster else [client]
-        self.allow()
+        self.allow_all()
 
-    def allow(self, *, but: str = "") -> None:
+    def allow_all(self, *, but: str = "") -> None:
         rules = [rule for rule in self._rules if rule != f"+{but}"]
         self._run("ACL", "SETUSER", self.name, "reset", f">{PASSWORD}", *rules)
         # A loaded script would not need the right to load it.
@@ -77,34 +77,34 @@ def use_everything(settings: Settings) -> None:
     assert later.sweep_expired() >= 1
 
 
-def test_the_user_of_the_template_may_do_all_that_the_store_does(user) -> None:
+def test_the_templates_user_may_do_all_that_the_store_does(user) -> None:
     use_everything(user.settings)
 
 
-def test_the_user_of_the_template_may_do_no_more(user, real_server) -> None:
+def test_the_templates_user_needs_each_of_its_rights(user, real_server) -> None:
     needed_by_clusters = {"cluster|slots", "command"}
     for command in re.findall(r"\+(\S+)", ACCESS):
         if command in needed_by_clusters and not real_server.is_cluster:
             continue
-        user.allow(but=command)
+        user.allow_all(but=command)
         with pytest.raises((NoPermissionError, StoreUnavailable, redis.ResponseError)):
             use_everything(user.settings)
 
 
-def test_the_user_of_the_template_sees_no_other_keys(user, real_server) -> None:
+def test_the_templates_user_may_not_use_other_keys(user, real_server) -> None:
     other = dataclasses.replace(user.settings, namespace="another")
     with pytest.raises((NoPermissionError, redis.ResponseError)):
         use_everything(other)
 
 
-def test_a_wrong_password_is_a_store_that_is_unavailable(user) -> None:
+def test_with_a_wrong_password_the_store_is_unavailable(user) -> None:
     settings = dataclasses.replace(user.settings, redis_password="wrong")
     with pytest.raises(StoreUnavailable) as raised:
         SessionStore(Client(settings), settings.namespace).ping()
     assert "wrong" not in raised.value.reason.replace("WRONGPASS", "")
 
 
-def test_by_iam_each_connection_has_a_token_of_its_own(user, monkeypatch) -> None:
+def test_with_iam_each_connection_signs_a_token(user, monkeypatch) -> None:
     signed = []
 
     class Signer:
@@ -122,7 +122,7 @@ def test_by_iam_each_connection_has_a_token_of_its_own(user, monkeypatch) -> Non
     assert signed.count("signed") >= 2
 
 
-def test_by_iam_without_credentials_the_store_is_unavailable(user, monkeypatch) -> None:
+def test_with_iam_but_no_credentials_the_store_is_unavailable(user, monkeypatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/v2/credentials")

@@ -35,7 +35,7 @@ class TestKillAll:
 
 
 class TestSweep:
-    def test_removes_the_expired_of_all_apps_and_their_last_traces(self, store, clock, keys) -> None:
+    def test_removes_expired_sessions_of_all_apps_and_all_their_keys(self, store, clock, keys) -> None:
         for app in ("one-app", "two-app"):
             for i in range(130):
                 store.create_session(app, f"user{i}", IP, ttl=10)
@@ -46,7 +46,7 @@ class TestSweep:
         assert keys() == set()
         assert store.sweep_expired() == 0
 
-    def test_leaves_the_living(self, store, clock) -> None:
+    def test_leaves_live_sessions(self, store, clock) -> None:
         short = store.create_session(APP, "peter", IP, ttl=10)
         living = store.create_session(APP, "peter", IP, ttl=11)
         fixed = store.create_session(APP, "paul", IP, ttl=10, no_resave=True)
@@ -60,13 +60,13 @@ class TestSweep:
         assert store.count_active_users(APP, 60) == 1
         assert store.sweep_expired() == 0
 
-    def test_goes_on_only_while_it_may(self, store, clock) -> None:
+    def test_continues_only_while_should_continue(self, store, clock) -> None:
         store.create_session(APP, "peter", IP, ttl=10)
         clock.now += 11
         assert store.sweep_expired(lambda: False) == 0
         assert store.sweep_expired() == 1
 
-    def test_clears_the_index_of_what_redis_dropped_by_itself(self, store, server, clock, keys) -> None:
+    def test_removes_the_index_entries_of_sessions_that_redis_dropped(self, store, server, clock, keys) -> None:
         store.create_session(APP, "peter", IP, ttl=10)
         with server.connect() as client:
             client.delete(next(key for key in keys() if ":s:" in key))
@@ -74,7 +74,7 @@ class TestSweep:
         assert store.sweep_expired() == 1
         assert keys() == set()
 
-    def test_create_clears_none_that_lives_on_by_its_use(self, store, clock) -> None:
+    def test_create_clears_no_session_that_is_still_used(self, store, clock) -> None:
         token = store.create_session(APP, "peter", IP, ttl=100)
         for _ in range(2):
             clock.now += 90
@@ -83,7 +83,7 @@ class TestSweep:
         assert len(store.list_sessions_of_id(APP, "peter").sessions) == 2
         assert store.kill_sessions_of_app(APP) == 2
 
-    def test_create_clears_what_expired_long_ago_in_its_partition(self, store, clock, server, keys) -> None:
+    def test_create_clears_sessions_of_its_partition_that_expired_long_ago(self, store, clock, server, keys) -> None:
         for i in range(3):
             store.create_session(APP, "peter", f"192.0.2.{i}", ttl=10)
         with server.connect() as client:

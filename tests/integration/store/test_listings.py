@@ -26,7 +26,7 @@ class TestListing:
             tokens[f"user{i}"] = store.create_session(APP, f"user{i}", IP, ttl=1000)
         return tokens
 
-    def test_of_an_app_most_recently_used_first(self, store, clock, tokens) -> None:
+    def test_of_an_app_begins_with_the_most_recently_used(self, store, clock, tokens) -> None:
         clock.now += 1
         store.get_session(APP, tokens["user3"])
         assert ids(store.list_sessions_of_app(APP, 60)) == [f"user{i}" for i in (3, 9, 8, 7, 6, 5, 4, 2, 1, 0)]
@@ -35,7 +35,7 @@ class TestListing:
         clock.now += 8
         assert ids(store.list_sessions_of_app(APP, 10)) == ["user9", "user8", "user7"]
 
-    def test_of_a_user_most_recently_used_first(self, store, clock) -> None:
+    def test_of_a_user_begins_with_the_most_recently_used(self, store, clock) -> None:
         tokens = {}
         for i in range(5):
             clock.now += 1
@@ -50,7 +50,7 @@ class TestListing:
         assert listed[0].data == {"a": "1"}
 
     @pytest.mark.parametrize("limit", [1, 3, 9, 10, 11])
-    def test_pages_join_to_the_whole(self, store, clock, tokens, limit) -> None:
+    def test_pages_have_every_session_once(self, store, clock, tokens, limit) -> None:
         listed, after = [], None
         while True:
             page = store.list_sessions_of_app(APP, 60, limit, after)
@@ -79,7 +79,7 @@ class TestListing:
                 break
         assert len(seen) == len(set(seen)) == 60
 
-    def test_the_killed_and_expired_are_not_listed_and_do_not_shorten_a_page(self, store, clock, tokens) -> None:
+    def test_killed_and_expired_sessions_are_not_listed_and_do_not_shorten_a_page(self, store, clock, tokens) -> None:
         for i in range(5):
             store.create_session(APP, f"short{i}", IP, ttl=10)
         clock.now += 11
@@ -89,7 +89,7 @@ class TestListing:
         assert page.next is None
         assert ids(store.list_sessions_of_id(APP, "short1")) == []
 
-    def test_more_than_one_look_at_the_index(self, store, monkeypatch) -> None:
+    def test_of_more_sessions_than_one_batch_of_the_index(self, store, monkeypatch) -> None:
         monkeypatch.setattr("rest_sessions.store.listings._APP_INDEX_BATCH", 3)
         monkeypatch.setattr("rest_sessions.store.listings._ID_INDEX_BATCH", 3)
         monkeypatch.setattr("rest_sessions.store.listings._READ_BATCH", 4)
@@ -102,9 +102,7 @@ class TestListing:
         assert sorted(listed) == sorted([*expected, *["peter"] * 10])
         assert len(store.list_sessions_of_id(APP, "peter").sessions) == 10
 
-    def test_one_in_a_partition_of_the_expired_is_found_though_another_partition_is_at_its_end(
-        self, store, clock
-    ) -> None:
+    def test_finds_a_session_behind_expired_ones_though_another_partition_has_no_more(self, store, clock) -> None:
         assert partition_of_id("peter") != partition_of_id("paul")
         store.create_session(APP, "paul", IP)
         clock.now += 100

@@ -24,13 +24,13 @@ class TestCounters:
         token = store.create_session(APP, "peter", IP)
         assert [store.get_session(APP, token).r for _ in range(3)] == [1, 2, 3]
 
-    def test_set_answers_with_the_writes_after_it_and_leaves_reads_alone(self, store: SessionStore) -> None:
+    def test_set_answers_with_the_writes_after_it_and_counts_no_read(self, store: SessionStore) -> None:
         token = store.create_session(APP, "peter", IP)
         written = [store.set_session(APP, token, {"a": "1"}) for _ in range(3)]
         assert [(session.r, session.w) for session in written] == [(1, 2), (1, 3), (1, 4)]
         assert store.get_session(APP, token).w == 4
 
-    def test_listing_counts_nothing(self, store: SessionStore) -> None:
+    def test_a_listing_counts_no_read(self, store: SessionStore) -> None:
         token = store.create_session(APP, "peter", IP)
         store.list_sessions_of_id(APP, "peter")
         store.list_sessions_of_app(APP, 60)
@@ -62,14 +62,14 @@ class TestTime:
         assert store.kill_session(APP, token) == 0
 
     @pytest.mark.parametrize("use", ["get", "set"])
-    def test_every_use_starts_the_time_anew(self, store: SessionStore, clock: Clock, use: str) -> None:
+    def test_every_use_restarts_the_idle_timeout(self, store: SessionStore, clock: Clock, use: str) -> None:
         token = store.create_session(APP, "peter", IP, ttl=10)
         for _ in range(5):
             clock.now += 10
             session = store.get_session(APP, token) if use == "get" else store.set_session(APP, token, {"a": "1"})
             assert session.idle == 10
 
-    def test_listing_is_no_use(self, store: SessionStore, clock: Clock) -> None:
+    def test_a_listing_is_not_a_use(self, store: SessionStore, clock: Clock) -> None:
         token = store.create_session(APP, "peter", IP, ttl=10)
         clock.now += 6
         assert [session.idle for session in store.list_sessions_of_id(APP, "peter").sessions] == [6]
@@ -77,7 +77,9 @@ class TestTime:
         clock.now += 5
         assert store.get_session(APP, token) is None
 
-    def test_no_resave_ends_at_a_fixed_time_and_tells_what_is_left(self, store: SessionStore, clock: Clock) -> None:
+    def test_no_resave_ends_at_a_fixed_time_and_shows_the_remaining_ttl(
+        self, store: SessionStore, clock: Clock
+    ) -> None:
         token = store.create_session(APP, "peter", IP, ttl=100, no_resave=True)
         for _ in range(10):
             clock.now += 10
@@ -88,14 +90,16 @@ class TestTime:
         clock.now += 1
         assert store.get_session(APP, token) is None
 
-    def test_a_clock_that_is_behind_makes_nothing_older(self, store: SessionStore, clock: Clock) -> None:
+    def test_a_clock_that_is_behind_does_not_move_the_last_use_back(self, store: SessionStore, clock: Clock) -> None:
         token = store.create_session(APP, "peter", IP, ttl=10)
         clock.now -= 3
         assert store.get_session(APP, token).idle == 0
         clock.now += 13
         assert store.get_session(APP, token).idle == 10
 
-    def test_a_clock_that_is_behind_makes_no_user_less_active(self, store: SessionStore, clock: Clock) -> None:
+    def test_a_clock_that_is_behind_does_not_move_the_last_use_of_a_user_back(
+        self, store: SessionStore, clock: Clock
+    ) -> None:
         other = store.create_session(APP, "peter", IP)
         clock.now += 100
         store.create_session(APP, "peter", IP)
@@ -104,7 +108,7 @@ class TestTime:
         clock.now += 60
         assert store.count_active_users(APP, 10) == 1
 
-    def test_redis_drops_a_session_by_itself_only_after_its_deadline(self, store, server, namespace, clock) -> None:
+    def test_redis_drops_a_session_only_after_it_expired(self, store, server, namespace, clock) -> None:
         token = store.create_session(APP, "peter", IP, ttl=10)
         fixed = store.create_session(APP, "peter", IP, ttl=10, no_resave=True)
         clock.now += 5
@@ -136,7 +140,7 @@ class TestData:
         session = store.get_session(APP, token)
         assert (session.id, session.r, session.w, session.ttl) == ("peter", 1, 3, 7200)
 
-    def test_a_text_comes_back_to_the_byte(self, store: SessionStore) -> None:
+    def test_a_text_comes_back_unchanged(self, store: SessionStore) -> None:
         texts = {"big": "12345678901234567", "e": "1e300", "z": "-0.0", "s": '"\\u0000 딸기 🍓 \u2028"', "empty": '""'}
         token = store.create_session(APP, "peter", IP, data=texts)
         assert store.get_session(APP, token).data == texts
@@ -179,7 +183,9 @@ class TestKill:
         assert store.kill_session(APP, other) == 1
         assert store.count_active_users(APP, 60) == 0
 
-    def test_the_expired_are_not_counted_and_leave_nothing(self, store: SessionStore, clock: Clock, keys) -> None:
+    def test_kills_do_not_count_expired_sessions_and_leave_nothing(
+        self, store: SessionStore, clock: Clock, keys
+    ) -> None:
         for kill in (
             lambda token: store.kill_session(APP, token),
             lambda _: store.kill_sessions_of_id(APP, "peter"),
@@ -202,12 +208,12 @@ class TestActivity:
         assert store.count_active_users(APP, 59) == 2
         assert store.count_active_users("other", 59) == 0
 
-    def test_a_dt_from_before_all_time(self, store: SessionStore) -> None:
+    def test_a_dt_longer_than_any_clock(self, store: SessionStore) -> None:
         store.create_session(APP, "a", IP)
         assert store.count_active_users(APP, 10**15) == 1
         assert len(store.list_sessions_of_app(APP, 10**15).sessions) == 1
 
-    def test_who_expired_unused_still_was_active(self, store: SessionStore, clock: Clock) -> None:
+    def test_a_user_whose_session_expired_was_active(self, store: SessionStore, clock: Clock) -> None:
         """As in redis-sessions: a user who was active a minute ago counts, whatever became of the session."""
         token = store.create_session(APP, "a", IP, ttl=10)
         clock.now += 11

@@ -13,7 +13,7 @@ class Time:
     def __init__(self):
         self.passed = dt.timedelta()
 
-    def pass_by(self, seconds):
+    def advance(self, seconds):
         self.passed += dt.timedelta(seconds=seconds)
 
     def now(self, tz=None):

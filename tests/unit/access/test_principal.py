@@ -19,7 +19,7 @@ class TestPrincipal:
         st.sets(st.sampled_from(["*", "webapp", "shop"]), min_size=1),
         st.sets(st.sampled_from(OPERATIONS), min_size=1),
     )
-    def test_is_the_same_after_its_way_through_the_gateway(self, name, apps, allow):
+    def test_is_the_same_after_passing_through_the_gateway(self, name, apps, allow):
         principal = Principal(name, frozenset(apps), frozenset(allow))
         context = principal.to_context()
         assert all(isinstance(value, str) for value in context.values())
@@ -30,5 +30,5 @@ class TestPrincipal:
         [None, {}, [], "web", {"name": "web", "apps": "*"}, {"name": 1, "apps": "*", "allow": "*"}],
         ids=str,
     )
-    def test_is_found_in_nothing_else(self, context):
+    def test_is_not_found_in_any_other_context(self, context):
         assert Principal.from_context(context) is None

@@ -29,7 +29,7 @@ def without(field):
 
 
 class TestRegistry:
-    def test_finds_who_bears_a_key(self):
+    def test_finds_the_principal_of_a_key(self):
         assert registry(ENTRY).find(KEY) == Principal("web", frozenset({"webapp"}), frozenset({"create", "get"}))
 
     @pytest.mark.parametrize(
@@ -37,10 +37,10 @@ class TestRegistry:
         ["", KEY[:-1], KEY + "x", KEY.upper(), f" {KEY}", f"{KEY} ", f"{KEY}\n", "*", "딸" * 32, "\ud800"],
         ids=ascii,
     )
-    def test_finds_nobody_by_anything_but_the_key(self, key):
+    def test_finds_nobody_by_another_text(self, key):
         assert registry(ENTRY).find(key) is None
 
-    def test_of_no_keys_finds_nobody(self):
+    def test_without_keys_finds_nobody(self):
         assert registry().find(KEY) is None
 
     def test_may_have_two_keys_of_one_name(self):
@@ -58,16 +58,16 @@ class TestRegistry:
         assert compared == [(32, 32)] * 3
 
     @pytest.mark.parametrize("everything", ["*", ["*"], ["*", "webapp"]], ids=str)
-    def test_takes_a_star_for_all_apps(self, everything):
+    def test_accepts_a_star_for_all_apps(self, everything):
         assert registry({**ENTRY, "apps": everything}).find(KEY).may("get", "any-app")
 
     @pytest.mark.parametrize("everything", ["*", ["*"], ["*", "get"]], ids=str)
-    def test_takes_a_star_for_all_operations(self, everything):
+    def test_accepts_a_star_for_all_operations(self, everything):
         principal = registry({**ENTRY, "allow": everything}).find(KEY)
         assert all(principal.may(operation, "webapp") for operation in OPERATIONS)
 
     @pytest.mark.parametrize("length", [32, 512])
-    def test_takes_a_key_of_32_to_512_characters(self, length):
+    def test_accepts_a_key_of_32_to_512_characters(self, length):
         assert registry({**ENTRY, "key": "k" * length}).find("k" * length)
 
 
@@ -86,13 +86,13 @@ class TestBrokenRegistry:
         ],
         ids=lambda text: text[:20],
     )
-    def test_as_a_whole(self, text, message):
+    def test_of_another_form(self, text, message):
         with pytest.raises(ConfigurationError) as raised:
             KeyRegistry.parse(text)
         assert str(raised.value) == message
 
     @pytest.mark.parametrize("entry", ["web", None, {}, {**ENTRY, "more": 1}, *map(without, ENTRY)], ids=str)
-    def test_in_the_fields_of_an_entry(self, entry):
+    def test_with_wrong_fields_in_an_entry(self, entry):
         with pytest.raises(ConfigurationError) as raised:
             registry({**ENTRY, "key": KEY[::-1]}, entry)
         assert str(raised.value) == "keys[1] is not an object with just name, key, apps and allow"
@@ -119,12 +119,12 @@ class TestBrokenRegistry:
         ],
         ids=ascii,
     )
-    def test_in_a_value(self, field, value, message):
+    def test_with_a_wrong_value(self, field, value, message):
         with pytest.raises(ConfigurationError) as raised:
             registry({**ENTRY, field: value})
         assert str(raised.value) == f"keys[0].{message}"
 
-    def test_by_a_key_that_is_there_twice(self):
+    def test_with_a_duplicate_key(self):
         with pytest.raises(ConfigurationError, match=r"^keys\[1\] has the key of an earlier entry$"):
             registry(ENTRY, {**ENTRY, "name": "other", "allow": "*"})
 
@@ -136,7 +136,7 @@ class TestBrokenRegistry:
 
     @pytest.mark.parametrize("field", ["key", "apps", "allow"])
     @given(value=ANY_JSON)
-    def test_is_never_quoted_where_the_rest_is_right(self, field, value):
+    def test_is_never_quoted_if_the_other_fields_are_valid(self, field, value):
         with pytest.raises(ConfigurationError) as raised:
             registry({**ENTRY, "name": MARK, field: value})
         assert str(raised.value).startswith(f"keys[0].{field} ")

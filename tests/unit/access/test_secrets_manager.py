@@ -14,7 +14,7 @@ def test_reads_the_text(secrets):
     assert secret_reader(SECRET)() == "a text"
 
 
-def test_reads_a_secret_that_is_no_text_as_an_empty_one(secrets):
+def test_reads_a_binary_secret_as_an_empty_text(secrets):
     secrets.create_secret(Name=SECRET, SecretBinary=b"a text")
     assert secret_reader(SECRET)() == ""
 
@@ -24,13 +24,13 @@ def test_caches_the_text_for_a_minute(secrets, time):
     read = secret_reader(SECRET)
     read()
     secrets.put_secret_value(SecretId=SECRET, SecretString="another")
-    time.pass_by(CACHE_SECONDS - 2)
+    time.advance(CACHE_SECONDS - 2)
     assert read() == "a text"
-    time.pass_by(4)
+    time.advance(4)
     assert read() == "another"
 
 
-def test_tells_awss_code_when_it_cannot_read(secrets):
+def test_reports_the_error_code_of_aws(secrets):
     with pytest.raises(RegistryUnreadable) as raised:
         secret_reader(SECRET)()
     assert raised.value.reason == "ResourceNotFoundException"

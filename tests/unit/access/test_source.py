@@ -30,14 +30,14 @@ def test_reads_the_secret(source):
 def test_sees_a_change_after_a_minute(source, secrets, time):
     source.registry()
     secrets.put_secret_value(SecretId=SECRET, SecretString=document(OTHER_KEY))
-    time.pass_by(CACHE_SECONDS - 2)
+    time.advance(CACHE_SECONDS - 2)
     assert source.registry().find(KEY)
-    time.pass_by(4)
+    time.advance(4)
     assert source.registry().find(KEY) is None
     assert source.registry().find(OTHER_KEY)
 
 
-def test_lets_nobody_in_before_it_could_be_read(secrets, caplog):
+def test_raises_until_the_secret_was_read_once(secrets, caplog):
     source = KeySource.from_environment({"API_KEYS_SECRET": SECRET})
     with pytest.raises(RegistryUnreadable):
         source.registry()
@@ -48,39 +48,39 @@ def test_lets_nobody_in_before_it_could_be_read(secrets, caplog):
     assert source.registry().find(KEY)
 
 
-def test_keeps_the_last_registry_through_a_fault(source, secrets, time, caplog):
+def test_uses_the_last_registry_while_the_secret_cannot_be_read(source, secrets, time, caplog):
     source.registry()
     secrets.delete_secret(SecretId=SECRET, ForceDeleteWithoutRecovery=True)
     for _ in range(3):
-        time.pass_by(CACHE_SECONDS + 1)
+        time.advance(CACHE_SECONDS + 1)
         assert source.registry().find(KEY)
     assert {record.getMessage() for record in caplog.records} == {"The key registry cannot be read"}
 
 
 @pytest.mark.parametrize("text", ["", "not JSON", '{"keys": [{"name": "web"}]}', document("short")])
-def test_a_broken_registry_lets_nobody_in_until_it_is_mended(source, secrets, time, caplog, text):
+def test_a_broken_registry_lets_nobody_in_until_it_is_repaired(source, secrets, time, caplog, text):
     source.registry()
     if text:
         secrets.put_secret_value(SecretId=SECRET, SecretString=text)
     else:
         secrets.put_secret_value(SecretId=SECRET, SecretBinary=document(KEY).encode())
-    time.pass_by(CACHE_SECONDS + 1)
+    time.advance(CACHE_SECONDS + 1)
     assert [source.registry() for _ in range(3)] == [None] * 3
     [record] = caplog.records
     assert record.getMessage() == "The key registry is broken and lets nobody in"
     assert record.reason
     secrets.put_secret_value(SecretId=SECRET, SecretString=document(KEY))
-    time.pass_by(CACHE_SECONDS + 1)
+    time.advance(CACHE_SECONDS + 1)
     assert source.registry().find(KEY)
 
 
-def test_a_fault_does_not_bring_back_what_was_replaced_by_a_broken_one(source, secrets, time):
+def test_a_failed_read_after_a_broken_registry_does_not_bring_back_the_one_before(source, secrets, time):
     source.registry()
     secrets.put_secret_value(SecretId=SECRET, SecretString="not JSON")
-    time.pass_by(CACHE_SECONDS + 1)
+    time.advance(CACHE_SECONDS + 1)
     assert source.registry() is None
     secrets.delete_secret(SecretId=SECRET, ForceDeleteWithoutRecovery=True)
-    time.pass_by(CACHE_SECONDS + 1)
+    time.advance(CACHE_SECONDS + 1)
     assert source.registry() is None
 
 
@@ -94,26 +94,26 @@ def metrics(output):
     ]
 
 
-def test_counts_when_it_is_broken_and_when_it_cannot_be_read(source, secrets, time, capsys):
+def test_counts_broken_registries_and_failed_reads(source, secrets, time, capsys):
     secrets.put_secret_value(SecretId=SECRET, SecretString="not JSON")
     source.registry()
     assert metrics(capsys.readouterr().out) == ["KeyRegistryBroken"]
     secrets.delete_secret(SecretId=SECRET, ForceDeleteWithoutRecovery=True)
-    time.pass_by(CACHE_SECONDS + 1)
+    time.advance(CACHE_SECONDS + 1)
     source.registry()
     assert metrics(capsys.readouterr().out) == ["KeyRegistryUnreadable"]
 
 
-def test_logs_hold_nothing_of_the_registry(source, secrets, time, caplog, capfd):
+def test_logs_contain_nothing_of_the_registry(source, secrets, time, caplog, capfd):
     broken = document(KEY).replace("web", "a-name").replace('"*"', '"fly"')
     secrets.put_secret_value(SecretId=SECRET, SecretString=broken)
     source.registry()
     secrets.delete_secret(SecretId=SECRET, ForceDeleteWithoutRecovery=True)
-    time.pass_by(CACHE_SECONDS + 1)
+    time.advance(CACHE_SECONDS + 1)
     source.registry()
-    told = "".join(str(vars(record)) for record in caplog.records) + "".join(capfd.readouterr())
+    output = "".join(str(vars(record)) for record in caplog.records) + "".join(capfd.readouterr())
     assert len(caplog.records) == 2
-    assert not any(part in told for part in (KEY, "a-name", "fly"))
+    assert not any(part in output for part in (KEY, "a-name", "fly"))
 
 
 def test_the_environment_may_hold_the_document_itself():
@@ -121,11 +121,11 @@ def test_the_environment_may_hold_the_document_itself():
 
 
 @pytest.mark.parametrize("environment", [{}, {"API_KEYS": "", "API_KEYS_SECRET": ""}])
-def test_the_environment_must_name_one(environment):
+def test_the_environment_must_name_a_source(environment):
     with pytest.raises(ConfigurationError, match="API_KEYS_SECRET, or for local work API_KEYS, must be set"):
         KeySource.from_environment(environment)
 
 
-def test_the_environment_must_not_name_two():
+def test_the_environment_must_not_name_two_sources():
     with pytest.raises(ConfigurationError, match="must not both be set"):
         KeySource.from_environment({"API_KEYS": document(KEY), "API_KEYS_SECRET": SECRET})

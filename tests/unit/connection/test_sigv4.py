@@ -56,20 +56,20 @@ names = st.from_regex(r"[a-z][a-z0-9-]{0,39}", fullmatch=True)
     region=st.sampled_from(["us-east-1", "eu-central-1", "cn-north-1"]),
     now=st.integers(0, 4_000_000_000),
 )
-def test_are_signed_as_botocore_signs(credentials, kind, cache, user, region, now):
+def test_a_token_has_botocores_signature(credentials, kind, cache, user, region, now):
     name = f"{kind}:{cache}"
     token = connect_token(credentials, cache=name, user=user, region=region, now=now)
     assert parts(token) == parts(token_by_botocore(credentials, name, user, region, now))
 
 
-def test_are_of_lambdas_key_variables():
+def test_a_token_uses_the_key_variables_of_lambda():
     token = TokenSigner(CACHE, "app", KEYS, lambda: NOW).sign()
     credentials = AwsCredentials(KEYS["AWS_ACCESS_KEY_ID"], KEYS["AWS_SECRET_ACCESS_KEY"], KEYS["AWS_SESSION_TOKEN"])
     assert parts(token) == parts(token_by_botocore(credentials, CACHE, "app", KEYS["AWS_REGION"], NOW))
     assert token.startswith("sessions/?")
 
 
-def test_are_new_each_time():
+def test_each_token_is_new():
     times = iter([NOW, NOW + 60])
     signer = TokenSigner(CACHE, "app", KEYS, lambda: next(times))
     assert "X-Amz-Date=20260115T093000Z" in signer.sign()
@@ -82,17 +82,17 @@ class Endpoint:
     authorization = "an-authorization-token"
 
     def __init__(self):
-        self.asked = 0
+        self.requests = 0
         self.status = 200
         endpoint = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 assert self.headers["Authorization"] == endpoint.authorization
-                endpoint.asked += 1
-                expires = datetime.fromtimestamp(NOW + 3600 * endpoint.asked, UTC)
+                endpoint.requests += 1
+                expires = datetime.fromtimestamp(NOW + 3600 * endpoint.requests, UTC)
                 body = {
-                    "AccessKeyId": f"AKID{endpoint.asked}",
+                    "AccessKeyId": f"AKID{endpoint.requests}",
                     "SecretAccessKey": "secret",
                     "Token": "session",
                     "Expiration": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -123,7 +123,7 @@ def endpoint():
     endpoint.server.server_close()
 
 
-def test_are_of_the_containers_credentials_and_renewed_in_time(endpoint):
+def test_tokens_use_container_credentials_which_are_renewed_in_time(endpoint):
     now = [NOW]
     signer = TokenSigner(CACHE, "app", endpoint.environment, lambda: now[0])
     assert "X-Amz-Credential=AKID1%2F" in signer.sign()
@@ -131,10 +131,10 @@ def test_are_of_the_containers_credentials_and_renewed_in_time(endpoint):
     assert "X-Amz-Credential=AKID1%2F" in signer.sign()
     now[0] = NOW + 3600 - 299
     assert "X-Amz-Credential=AKID2%2F" in signer.sign()
-    assert endpoint.asked == 2
+    assert endpoint.requests == 2
 
 
-def test_are_not_made_while_the_endpoint_fails(endpoint):
+def test_there_is_no_token_while_the_endpoint_fails(endpoint):
     endpoint.status = 500
     signer = TokenSigner(CACHE, "app", endpoint.environment, lambda: NOW)
     with pytest.raises(OSError, match="answered 500"):
@@ -143,7 +143,7 @@ def test_are_not_made_while_the_endpoint_fails(endpoint):
     assert signer.sign()
 
 
-def test_are_not_made_while_the_endpoint_is_away(endpoint):
+def test_there_is_no_token_while_the_endpoint_is_unreachable(endpoint):
     environment = {**endpoint.environment, "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:1/v2/credentials"}
     with pytest.raises(OSError, match="refused"):
         TokenSigner(CACHE, "app", environment, lambda: NOW).sign()
@@ -154,7 +154,7 @@ def test_are_not_made_while_the_endpoint_is_away(endpoint):
     [({}, "There are no AWS credentials"), ({**KEYS, "AWS_REGION": ""}, "AWS_REGION must be set")],
     ids=["no-credentials", "no-region"],
 )
-def test_need_credentials_and_a_region(environment, message):
+def test_a_token_needs_credentials_and_a_region(environment, message):
     with pytest.raises(ConfigurationError, match=message):
         TokenSigner(CACHE, "app", environment, lambda: NOW).sign()
 

@@ -16,7 +16,7 @@ def answer_to(*identity, keys=KEYS, **parts):
     return authorize({**EVENT, "identitySource": list(identity), **parts}, keys)
 
 
-def test_says_who_bears_the_key_and_what_it_is_for():
+def test_answers_with_the_principal_of_the_key():
     assert authorize(EVENT, KEYS) == {
         "isAuthorized": True,
         "context": {"name": "web", "apps": "shop,webapp", "allow": "create,get"},
@@ -34,7 +34,7 @@ def test_answers_the_same_for_every_route():
 
 
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER"])
-def test_takes_the_scheme_in_any_case(scheme):
+def test_accepts_the_scheme_in_any_case(scheme):
     assert answer_to(f"{scheme} {KEY}")["isAuthorized"] is True
 
 
@@ -59,11 +59,11 @@ def test_refuses_everything_else(identity):
     assert answer_to(*identity) == {"isAuthorized": False}
 
 
-def test_refuses_where_the_event_has_no_identity():
+def test_refuses_an_event_without_an_identity():
     assert authorize({}, KEYS) == {"isAuthorized": False}
 
 
-def test_refuses_all_while_the_registry_is_broken():
+def test_refuses_every_key_while_the_registry_is_broken():
     assert answer_to(f"Bearer {KEY}", keys=KeySource(lambda: "{")) == {"isAuthorized": False}
 
 
@@ -79,20 +79,20 @@ def test_logs_a_refusal(caplog):
         "route": "GET /{app}/get/{token}",
         "request_id": EVENT["requestContext"]["requestId"],
     }
-    told = str(vars(record))
-    assert KEY not in told
-    assert EVENT["pathParameters"]["token"] not in told
-    assert EVENT["rawPath"] not in told
+    logged = str(vars(record))
+    assert KEY not in logged
+    assert EVENT["pathParameters"]["token"] not in logged
+    assert EVENT["rawPath"] not in logged
 
 
 @pytest.mark.parametrize("route", ["$default", "GET /ping", ""])
-def test_logs_a_refusal_where_no_app_is_asked_for(caplog, route):
+def test_logs_a_refusal_without_an_app(caplog, route):
     assert answer_to("Bearer x", routeKey=route, pathParameters=None) == {"isAuthorized": False}
     [record] = caplog.records
     assert (record.operation, record.app, record.outcome, record.route) == ("", "", "unknownKey", route)
 
 
-def test_logs_no_app_that_is_no_apps_name(caplog):
+def test_does_not_log_an_invalid_app_name(caplog):
     answer_to("Bearer x", pathParameters={"app": "a secret"})
     [record] = caplog.records
     assert record.app == ""

@@ -40,11 +40,11 @@ def read(text):
 
 class TestData:
     @given(bodies())
-    def test_is_kept_as_it_was_sent(self, body):
+    def test_is_parsed_as_it_was_sent(self, body):
         data = parse_data(body.encode())
-        kept = ",".join(f"{json_string(key)}:{text or 'null'}" for key, text in data.items())
-        kept.encode()
-        assert read(f"{{{kept}}}") == read(body)
+        parsed = ",".join(f"{json_string(key)}:{text or 'null'}" for key, text in data.items())
+        parsed.encode()
+        assert read(f"{{{parsed}}}") == read(body)
 
     @pytest.mark.parametrize(
         "number",
@@ -88,7 +88,7 @@ class TestData:
         assert error.message == "d.n is an integer of more than 64 digits"
 
     @pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
-    def test_what_only_javascript_calls_a_number_is_invalid_json(self, word):
+    def test_nan_and_infinity_are_invalid_json(self, word):
         error = refusal(parse_data, f'{{"n":{word}}}'.encode())
         assert isinstance(error, InvalidJson)
         assert error.message == f"The body is not valid JSON: {word} is not a JSON value"
@@ -121,7 +121,7 @@ class TestData:
         assert error.message == "d.bad has a forbidden type. Only strings, numbers, boolean and null are allowed."
 
     @pytest.mark.parametrize("body", ["[]", '[{"a":1}]', '"text"', "1", "1e400", "9" * 100, "true", "null"])
-    def test_that_is_no_object_is_an_invalid_value(self, body):
+    def test_that_is_not_an_object_is_an_invalid_value(self, body):
         error = refusal(parse_data, body.encode())
         assert isinstance(error, InvalidValue)
         assert error.message == "d must be an object"
@@ -195,7 +195,7 @@ class TestBody:
             pytest.param(b'{"a":' * 10_000, "it is nested too deeply", id="10000-objects"),
         ],
     )
-    def test_that_is_not_json_is_refused_with_where(self, body, where):
+    def test_that_is_not_json_is_refused_with_the_place(self, body, where):
         error = refusal(parse_data, body)
         assert isinstance(error, InvalidJson)
         assert error.message.startswith("The body is not valid JSON: ")

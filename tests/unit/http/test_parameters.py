@@ -53,7 +53,7 @@ class TestText:
             pytest.param(parameters.parse_ip, "0000:0000:0000:0000:0000:ffff:192.168.100.228", id="ip-of-45"),
         ],
     )
-    def test_comes_back_as_it_is(self, parse, text):
+    def test_is_returned_unchanged(self, parse, text):
         assert parse(text) == text
 
     @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ class TestText:
             pytest.param(parameters.parse_ip, "ip", "203.0.113.10\n", id="ip-newline"),
         ],
     )
-    def test_outside_its_rule_is_an_invalid_format(self, parse, item, text):
+    def test_that_breaks_its_rule_is_an_invalid_format(self, parse, item, text):
         error = refusal(parse, text)
         assert isinstance(error, InvalidFormat)
         assert error.message == f"Invalid {item} format"
@@ -101,7 +101,7 @@ class TestText:
         ],
         ids=["app", "id", "token", "ip", "dt"],
     )
-    def test_that_is_required_and_not_there_is_missing(self, parse, item, text):
+    def test_that_is_required_but_absent_is_a_missing_parameter(self, parse, item, text):
         error = refusal(parse, text)
         assert error.name == "missingParameter"
         assert error.message == f"No {item} supplied"
@@ -136,7 +136,7 @@ class TestDt:
     def test_is_a_number_of_seconds(self, text, dt):
         assert parameters.parse_dt(text) == dt
 
-    def test_reaches_back_beyond_any_clock(self):
+    def test_may_be_longer_than_any_clock(self):
         assert parameters.parse_dt("9" * MORE_DIGITS_THAN_PYTHON_PARSES) > 10**12
 
     @pytest.mark.parametrize("text", [*named({"nine": "9", "zero": "0"}), *named(NOT_WHOLE_NUMBERS)])
@@ -180,7 +180,7 @@ class TestCursor:
             handle=st.text("0123456789abcdef", min_size=32, max_size=32),
         )
     )
-    def test_is_the_next_of_an_answer(self, cursor):
+    def test_parses_the_next_of_an_answer(self, cursor):
         assert parameters.parse_cursor(str(cursor)) == cursor
 
     @pytest.mark.parametrize(

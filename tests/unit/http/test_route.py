@@ -129,7 +129,7 @@ class TestAnswer:
         response = api.call(function)
         assert response == {"statusCode": 200, "headers": HEADERS, "body": CASES[function].answer}
 
-    def test_is_never_kept_nor_guessed_at(self, api):
+    def test_is_never_cached_or_sniffed(self, api):
         assert api.call("ping")["headers"] == {
             "Content-Type": "application/json",
             "Cache-Control": "no-store",
@@ -146,7 +146,7 @@ class TestAnswer:
 
     @pytest.mark.usefixtures("missing_is_404")
     @pytest.mark.parametrize("function", ["get_session", "set_session"])
-    def test_of_a_missing_session_is_404_where_that_is_set(self, api, function):
+    def test_of_a_missing_session_is_404_if_configured(self, api, function):
         getattr(api.store, function).return_value = None
         response = api.call(function)
         assert error_of(response) == (404, "notFound", "No such session: it expired, was killed, or never was")
@@ -154,12 +154,12 @@ class TestAnswer:
 
     @pytest.mark.usefixtures("missing_is_404")
     @pytest.mark.parametrize("function", ROUTES)
-    def test_is_otherwise_the_same_where_404_is_set(self, api, function):
+    def test_is_otherwise_the_same_if_404_is_configured(self, api, function):
         assert api.call(function)["body"] == CASES[function].answer
 
     @pytest.mark.usefixtures("missing_is_404")
     @pytest.mark.parametrize(
-        ("function", "nothing", "body"),
+        ("function", "empty", "body"),
         [
             ("kill_session", 0, '{"kill":0}'),
             ("kill_sessions_of_id", 0, '{"kill":0}'),
@@ -168,8 +168,8 @@ class TestAnswer:
             ("list_sessions_of_app", Page([]), '{"sessions":[]}'),
         ],
     )
-    def test_of_nothing_is_no_error(self, api, function, nothing, body):
-        getattr(api.store, function).return_value = nothing
+    def test_of_an_empty_result_is_not_an_error(self, api, function, empty, body):
+        getattr(api.store, function).return_value = empty
         response = api.call(function)
         assert (response["statusCode"], response["body"]) == (200, body)
 
@@ -190,12 +190,12 @@ class TestListing:
 
 class TestStoreCall:
     @pytest.mark.parametrize("function", ROUTES)
-    def test_has_what_the_event_says(self, api, function):
+    def test_has_the_parameters_of_the_event(self, api, function):
         api.call(function)
         assert api.store.mock_calls == [getattr(mock.call, function)(*CASES[function].call.args)]
 
     @pytest.mark.parametrize("function", ROUTES)
-    def test_has_the_time_of_a_request(self, api, function):
+    def test_has_the_deadline_of_its_route(self, api, function):
         seconds = []
         getattr(api.store, function).side_effect = lambda *_, **__: seconds.append(remaining(100)) or mock.DEFAULT
         assert api.call(function)["statusCode"] == 200
@@ -210,7 +210,7 @@ class TestStoreCall:
         api.call("create_session", request("create_session", query={"no_resave": "1"}))
         assert api.store.create_session.call_args.args[4] is True
 
-    def test_never_has_the_address_that_the_request_came_from(self, api):
+    def test_of_create_never_uses_the_address_of_the_sender(self, api):
         response = api.call("create_session", request("create_session", query={"ip": None}))
         assert error_of(response) == (400, "missingParameter", "No ip supplied")
 
@@ -221,7 +221,7 @@ class TestStoreCall:
 
 
 # The errors of each parameter: a change of the event that causes the error, and the message to the client.
-FAULTS = {
+ERRORS = {
     "app": [({"path": {"app": "a"}}, "Invalid app format")],
     "id": [({"path": {"id": "a\nb"}}, "Invalid id format")],
     "token": [({"path": {"token": "short"}}, "Invalid token format")],
@@ -239,62 +239,62 @@ FAULTS = {
         ({"body": "[]"}, "d must be an object"),
     ],
 }
-FAULTS["changes"] = FAULTS["data"]
+ERRORS["changes"] = ERRORS["data"]
 
 # All errors of a route's parameters, in the order in which they are checked.
-ORDER = {
-    function: [fault for name in route.parameters for fault in FAULTS[name]]
+ERRORS_OF_ROUTES = {
+    function: [error for name in route.parameters for error in ERRORS[name]]
     for function, route in ROUTES.items()
     if route.parameters
 }
 
 
-def all_of(faults):
+def merged(errors):
     """The changes of several errors, merged into one."""
     changes = {}
-    for fault, _ in faults:
-        for part, change in fault.items():
+    for error, _ in errors:
+        for part, change in error.items():
             changes[part] = {**changes.get(part, {}), **change} if isinstance(change, dict) else change
     return changes
 
 
-class TestJudging:
+class TestValidation:
     @pytest.mark.parametrize(
         ("function", "right"),
-        [(function, right) for function, faults in ORDER.items() for right in range(len(faults))],
+        [(function, right) for function, errors in ERRORS_OF_ROUTES.items() for right in range(len(errors))],
         ids=lambda value: value if isinstance(value, str) else f"first-{value}-right",
     )
-    def test_tells_the_first_fault_of_app_then_id_or_token_then_query_then_body(self, api, function, right):
-        faults = ORDER[function][right:]
-        response = api.call(function, request(function, **all_of(faults)))
-        assert error_of(response)[2] == faults[0][1]
+    def test_reports_the_first_error_of_app_then_id_or_token_then_query_then_body(self, api, function, right):
+        errors = ERRORS_OF_ROUTES[function][right:]
+        response = api.call(function, request(function, **merged(errors)))
+        assert error_of(response)[2] == errors[0][1]
         assert response["headers"] == HEADERS
 
     @pytest.mark.parametrize(
-        ("function", "fault"),
-        [(function, number) for function, faults in ORDER.items() for number in range(len(faults))],
-        ids=lambda value: value if isinstance(value, str) else f"fault-{value}",
+        ("function", "error"),
+        [(function, number) for function, errors in ERRORS_OF_ROUTES.items() for number in range(len(errors))],
+        ids=lambda value: value if isinstance(value, str) else f"error-{value}",
     )
-    def test_finds_each_fault_and_leaves_the_store_alone(self, api, function, fault):
-        changes, message = ORDER[function][fault]
+    def test_reports_each_error_without_a_call_of_the_store(self, api, function, error):
+        changes, message = ERRORS_OF_ROUTES[function][error]
         assert error_of(api.call(function, request(function, **changes)))[2] == message
         assert api.store.mock_calls == []
 
-    @pytest.mark.parametrize("function", ORDER)
-    def test_of_an_event_without_an_app_finds_none(self, api, function):
+    @pytest.mark.parametrize("function", ERRORS_OF_ROUTES)
+    def test_refuses_an_event_without_an_app(self, api, function):
         event = {"requestContext": EVENTS[function]["requestContext"]}
         assert error_of(api.call(function, event)) == (400, "missingParameter", "No app supplied")
 
     @pytest.mark.parametrize("body", ["", None], ids=["empty", "absent"])
-    def test_of_set_without_a_body_finds_no_data(self, api, body):
+    def test_refuses_set_without_a_body(self, api, body):
         response = api.call("set_session", request("set_session", body=body))
         assert error_of(response) == (400, "missingParameter", "No d supplied")
 
-    def test_of_set_without_a_key_is_an_invalid_value(self, api):
+    def test_refuses_set_without_a_key_in_its_body(self, api):
         response = api.call("set_session", request("set_session", body="{}"))
         assert error_of(response) == (400, "invalidValue", "d must contain at least one key.")
 
-    def test_tells_that_data_would_be_too_large_for_the_session(self, api):
+    def test_refuses_data_that_makes_the_session_too_large(self, api):
         api.fail("set_session", TooLarge("A session's data must have at most 512 keys"))
         response = api.call("set_session")
         assert error_of(response) == (413, "tooLarge", "A session's data must have at most 512 keys")
@@ -342,14 +342,14 @@ class TestContentType:
         assert api.store.mock_calls == []
 
     @pytest.mark.parametrize("name", ["content-type", "Content-Type", "CONTENT-TYPE"])
-    def test_is_found_however_the_gateway_writes_the_header(self, api, function, name):
+    def test_is_found_by_a_header_name_in_any_case(self, api, function, name):
         event = request(function, headers={"content-type": None, name: "text/plain"})
         assert error_of(api.call(function, event)) == NOT_JSON
 
-    def test_is_not_needed_among_headers_at_all(self, api, function):
+    def test_is_not_needed_if_there_are_no_headers(self, api, function):
         assert api.call(function, {**request(function), "headers": None})["statusCode"] == 200
 
-    def test_of_no_body_does_not_matter(self, api, function):
+    def test_without_a_body_does_not_matter(self, api, function):
         event = request(function, headers={"content-type": "text/plain"}, body=None)
         assert api.call(function, event)["statusCode"] == {"create_session": 200, "set_session": 400}[function]
 
@@ -357,7 +357,7 @@ class TestContentType:
 @WITH_BODY
 class TestBody:
     @pytest.mark.parametrize("text", ['{"k":"딸기"}', r'{"k":"\ud83d"}'], ids=["unicode", "lone-surrogate"])
-    def test_in_base64_is_the_same(self, api, function, text):
+    def test_in_base64_gives_the_same_data(self, api, function, text):
         api.call(function, request(function, body=text))
         plain = api.changes
         api.store.reset_mock()
@@ -370,7 +370,7 @@ class TestBody:
 
     @pytest.mark.parametrize("encode", [lambda body: {"body": body.decode()}, in_base64], ids=["plain", "base64"])
     @pytest.mark.parametrize(("size", "status"), [(60_000, 200), (60_001, 413)])
-    def test_is_measured_in_its_own_bytes(self, api, function, encode, size, status):
+    def test_is_measured_in_decoded_bytes(self, api, function, encode, size, status):
         body = '{{"k":"{}"}}'.format("딸" * 19_997).encode()
         body += b" " * (size - len(body))
         assert api.call(function, request(function, **encode(body)))["statusCode"] == status
@@ -382,7 +382,7 @@ class TestBody:
 
 class TestFailure:
     @pytest.mark.parametrize("function", ROUTES)
-    def test_of_the_store_is_503_and_worth_another_try(self, api, output, function):
+    def test_of_the_store_is_503_with_retry_after(self, api, output, function):
         api.fail(function, StoreUnavailable("ConnectionError: refused"))
         response = api.call(function)
         assert error_of(response) == (503, "storeUnavailable", "The session store is unavailable; try again")
@@ -397,7 +397,7 @@ class TestFailure:
         assert log["reason"] == "ConnectionError: refused"
 
     @pytest.mark.parametrize("function", ROUTES)
-    def test_of_ours_is_500_without_a_detail(self, api, output, function):
+    def test_of_this_service_is_500_without_details(self, api, output, function):
         api.fail(function, ValueError("hunter2"))
         response = api.call(function)
         request_id = EVENTS[function]["requestContext"]["requestId"]
@@ -409,7 +409,7 @@ class TestFailure:
         assert response["headers"] == HEADERS
         assert output.metrics == {"InternalError": 1}
 
-    def test_of_ours_is_logged_with_its_place(self, api, output):
+    def test_of_this_service_is_logged_with_its_place(self, api, output):
         api.fail("get_session", ValueError("hunter2"))
         api.call("get_session")
         [log] = output.logs
@@ -417,8 +417,8 @@ class TestFailure:
         assert log["error"] == "ValueError"
         assert any("get_session" in frame and frame.endswith(" handler") for frame in log["frames"])
 
-    @pytest.mark.parametrize("error", [StoreUnavailable("refused"), ValueError("hunter2")], ids=["store", "ours"])
-    def test_is_found_in_the_log_by_the_ids_of_its_request(self, api, output, error):
+    @pytest.mark.parametrize("error", [StoreUnavailable("refused"), ValueError("hunter2")], ids=["store", "service"])
+    def test_is_logged_with_the_ids_of_its_request(self, api, output, error):
         api.fail("get_session", error)
         api.call("get_session")
         [log] = output.logs
@@ -427,8 +427,8 @@ class TestFailure:
         assert log["function_request_id"] == FUNCTION_REQUEST_ID
         assert log["route"] == "GET /{app}/get/{token}"
 
-    @pytest.mark.parametrize("error", [StoreUnavailable("refused"), ValueError("hunter2")], ids=["store", "ours"])
-    def test_does_not_last(self, api, error):
+    @pytest.mark.parametrize("error", [StoreUnavailable("refused"), ValueError("hunter2")], ids=["store", "service"])
+    def test_does_not_affect_the_next_request(self, api, error):
         api.store.get_session.side_effect = [error, SESSION]
         assert api.call("get_session")["statusCode"] != 200
         assert api.call("get_session")["statusCode"] == 200
@@ -442,17 +442,17 @@ def secrets_of(event):
 
 
 class TestSecrecy:
-    @pytest.mark.parametrize("function", ORDER)
-    @pytest.mark.parametrize("outcome", ["success", "missing", "store", "ours", "too-large"])
+    @pytest.mark.parametrize("function", ERRORS_OF_ROUTES)
+    @pytest.mark.parametrize("outcome", ["success", "missing", "store", "service", "too-large"])
     def test_output_holds_nothing_of_the_request(self, api, output, function, outcome):
         event = EVENTS[function]
         leak = f"{event['rawPath']} {event.get('body')} hunter2 {TOKEN}"
-        errors = {"store": StoreUnavailable("refused"), "ours": ValueError(leak), "too-large": TooLarge("too large")}
+        errors = {"store": StoreUnavailable("refused"), "service": ValueError(leak), "too-large": TooLarge("too large")}
         api.fail(function, errors.get(outcome))
         if outcome == "missing" and function in ("get_session", "set_session"):
             api.store.configure_mock(**{f"{function}.return_value": None})
         api.call(function)
-        assert [log["level"] for log in output.logs] == (["ERROR"] if outcome in ("store", "ours") else [])
+        assert [log["level"] for log in output.logs] == (["ERROR"] if outcome in ("store", "service") else [])
         for secret in filter(None, secrets_of(event)):
             assert secret not in output.text
 
@@ -463,7 +463,7 @@ class TestSecrecy:
         assert output.text == ""
 
     @pytest.mark.parametrize("function", ROUTES)
-    @pytest.mark.parametrize("error", [StoreUnavailable("hunter2"), ValueError("hunter2")], ids=["store", "ours"])
+    @pytest.mark.parametrize("error", [StoreUnavailable("hunter2"), ValueError("hunter2")], ids=["store", "service"])
     def test_answer_holds_nothing_of_a_failure(self, api, output, function, error):
         api.fail(function, error)
         response = api.call(function)
@@ -473,14 +473,14 @@ class TestSecrecy:
 FORBIDDEN = (403, "forbidden", "The key may not do this in this app")
 
 
-def called_by(function, authorizer, **parts):
+def request_with_authorizer(function, authorizer, **parts):
     event = request(function, **parts)
     event["requestContext"] = {**event["requestContext"], "authorizer": authorizer}
     return event
 
 
-def by_key(function, apps, allow, **parts):
-    return called_by(function, {"lambda": {"name": "web", "apps": apps, "allow": allow}}, **parts)
+def request_with_key(function, apps, allow, **parts):
+    return request_with_authorizer(function, {"lambda": {"name": "web", "apps": apps, "allow": allow}}, **parts)
 
 
 class TestAccess:
@@ -488,10 +488,10 @@ class TestAccess:
     def test_needs_a_key_that_allows_the_operation_in_the_app(self, api, function, operation):
         others = ",".join(set(OPERATIONS.values()) - {operation})
         for apps, allow in (("web-shop", operation), ("*", "*"), ("a-shop,web-shop", f"{others},{operation}")):
-            assert api.call(function, by_key(function, apps, allow))["statusCode"] == 200
+            assert api.call(function, request_with_key(function, apps, allow))["statusCode"] == 200
         api.store.reset_mock()
         for apps, allow in (("web-shop", others), ("a-shop", "*"), ("web", "*"), ("", "*"), ("*", "")):
-            assert error_of(api.call(function, by_key(function, apps, allow))) == FORBIDDEN
+            assert error_of(api.call(function, request_with_key(function, apps, allow))) == FORBIDDEN
         assert api.store.mock_calls == []
 
     @pytest.mark.parametrize("function", OPERATIONS)
@@ -509,43 +509,43 @@ class TestAccess:
         ],
         ids=repr,
     )
-    def test_is_refused_where_no_authorizer_has_spoken(self, api, function, authorizer):
-        assert error_of(api.call(function, called_by(function, authorizer))) == FORBIDDEN
+    def test_is_refused_without_an_authorizer(self, api, function, authorizer):
+        assert error_of(api.call(function, request_with_authorizer(function, authorizer))) == FORBIDDEN
         assert api.store.mock_calls == []
 
     @pytest.mark.parametrize("function", OPERATIONS)
-    def test_is_refused_before_anything_is_judged(self, api, function):
+    def test_is_refused_before_the_parameters_are_checked(self, api, function):
         assert error_of(api.call(function, {})) == FORBIDDEN
 
-    def test_is_judged_after_the_app_and_before_the_rest(self, api):
+    def test_is_checked_after_the_app_and_before_the_other_parameters(self, api):
         bad = {"path": {"token": "short"}}
-        assert error_of(api.call("get_session", by_key("get_session", "a-shop", "*", **bad))) == FORBIDDEN
+        assert error_of(api.call("get_session", request_with_key("get_session", "a-shop", "*", **bad))) == FORBIDDEN
         bad["path"]["app"] = "a"
-        assert error_of(api.call("get_session", by_key("get_session", "a-shop", "*", **bad)))[0] == 400
+        assert error_of(api.call("get_session", request_with_key("get_session", "a-shop", "*", **bad)))[0] == 400
 
-    def test_of_ping_is_open(self, api):
-        assert api.call("ping", called_by("ping", None))["body"] == "PONG"
+    def test_to_ping_is_open(self, api):
+        assert api.call("ping", request_with_authorizer("ping", None))["body"] == "PONG"
 
-    def test_by_iam_needs_an_identity(self, api):
+    def test_with_iam_needs_an_identity(self, api):
         api.settings = Settings.from_environment({"REDIS_URL": "redis://localhost", "AUTH_MODE": "iam"})
         identity = {"iam": {"userArn": "arn:aws:iam::123456789012:user/web"}}
-        assert api.call("get_session", called_by("get_session", identity))["statusCode"] == 200
+        assert api.call("get_session", request_with_authorizer("get_session", identity))["statusCode"] == 200
         for other in (
             None,
             {"iam": {}},
             {"iam": {"userArn": None}},
             EVENTS["get_session"]["requestContext"]["authorizer"],
         ):
-            assert error_of(api.call("get_session", called_by("get_session", other))) == FORBIDDEN
+            assert error_of(api.call("get_session", request_with_authorizer("get_session", other))) == FORBIDDEN
 
-    def test_is_open_to_all_where_that_is_set(self, api):
+    def test_is_open_to_all_if_configured(self, api):
         api.settings = Settings.from_environment({"REDIS_URL": "redis://localhost", "AUTH_MODE": "none"})
-        assert api.call("get_session", called_by("get_session", None))["statusCode"] == 200
+        assert api.call("get_session", request_with_authorizer("get_session", None))["statusCode"] == 200
 
 
 class TestAuditLog:
     @pytest.mark.parametrize("function", OPERATIONS)
-    def test_has_every_kill_of_many(self, api, output, function):
+    def test_has_every_killsoid_and_killall(self, api, output, function):
         api.call(function)
         kills = {"kill_sessions_of_id": "killsoid", "kill_sessions_of_app": "killall"}
         assert output.audit_log == ([("web", kills[function], "web-shop", "done")] if function in kills else [])
@@ -553,24 +553,24 @@ class TestAuditLog:
     @pytest.mark.parametrize(
         ("error", "outcome"),
         [(StoreUnavailable("refused"), "storeUnavailable"), (ValueError("hunter2"), "internalError")],
-        ids=["store", "ours"],
+        ids=["store", "service"],
     )
     @pytest.mark.parametrize(
         ("function", "operation"), [("kill_sessions_of_app", "killall"), ("kill_sessions_of_id", "killsoid")]
     )
-    def test_has_a_kill_of_many_that_failed(self, api, output, function, operation, error, outcome):
+    def test_has_a_killsoid_or_killall_that_failed(self, api, output, function, operation, error, outcome):
         api.fail(function, error)
         api.call(function)
         assert output.audit_log == [("web", operation, "web-shop", outcome)]
 
-    def test_has_a_kill_of_many_that_was_judged_wrong(self, api, output):
+    def test_has_a_killall_with_bad_input(self, api, output):
         api.call("kill_sessions_of_app", request("kill_sessions_of_app", path={"app": "a"}))
         assert output.audit_log == [("web", "killall", "", "invalidFormat")]
 
     @pytest.mark.parametrize(("function", "operation"), OPERATIONS.items())
     def test_has_every_refusal(self, api, output, function, operation):
-        api.call(function, by_key(function, "a-shop", "*"))
-        api.call(function, called_by(function, None))
+        api.call(function, request_with_key(function, "a-shop", "*"))
+        api.call(function, request_with_authorizer(function, None))
         assert output.audit_log == [
             ("web", operation, "web-shop", "forbidden"),
             ("", operation, "web-shop", "forbidden"),
@@ -584,8 +584,11 @@ class TestAuditLog:
         assert line["request_id"] == EVENTS["kill_sessions_of_app"]["requestContext"]["requestId"]
         assert line["function_request_id"] == FUNCTION_REQUEST_ID
 
-    def test_does_not_repeat_what_is_no_apps_name(self, api, output):
-        api.call("kill_sessions_of_app", called_by("kill_sessions_of_app", None, path={"app": "Bearer hunter2"}))
+    def test_does_not_repeat_an_invalid_app_name(self, api, output):
+        api.call(
+            "kill_sessions_of_app",
+            request_with_authorizer("kill_sessions_of_app", None, path={"app": "Bearer hunter2"}),
+        )
         assert output.audit_log == [("", "killall", "", "forbidden")]
         assert "hunter2" not in output.text
 
@@ -615,7 +618,7 @@ class TestMetrics:
         api.call("get_session")
         assert output.metrics == {"SessionsMissing": 1}
 
-    @pytest.mark.parametrize("function", ORDER)
+    @pytest.mark.parametrize("function", ERRORS_OF_ROUTES)
     def test_count_nothing_for_bad_input(self, api, output, function):
         api.call(function, request(function, path={"app": "a"}))
         assert output.metrics == {}

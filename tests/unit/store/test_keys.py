@@ -31,7 +31,7 @@ class TestPartition:
             slots = {key_slot(key.encode()) for key in keys_of(partition)}
             assert slots == {key_slot(f"{app}:{number:x}".encode())}
 
-    def test_partitions_of_an_app_are_16_in_slots_of_their_own(self, namespace, app):
+    def test_an_app_has_16_partitions_in_different_slots(self, namespace, app):
         partitions = Keyspace(namespace).partitions(app)
         assert len({key_slot(partition.ids.encode()) for partition in partitions}) == len(partitions) == 16
 
@@ -40,7 +40,7 @@ class TestPartition:
         keys = [keyspace.apps, *(key for partition in keyspace.partitions(app) for key in keys_of(partition))]
         assert all(key.startswith(f"{namespace}:") for key in keys)
 
-    def test_partition_by_its_number_is_the_one_among_all(self, namespace, app):
+    def test_partition_by_number_is_the_same_as_in_the_list(self, namespace, app):
         keyspace = Keyspace(namespace)
         assert [keyspace.partition(app, number) for number in range(PARTITIONS)] == keyspace.partitions(app)
 

@@ -25,7 +25,7 @@ PARTS_OF_OPERATIONS = {"read_sessions", "kill_sessions"}
 
 
 OPEN = float("inf")
-PLACE = re.compile(r"\b(KEYS|ARGV)\[(\d+)(?:\.\.(\d+|\*))?\]")
+INDEX = re.compile(r"\b(KEYS|ARGV)\[(\d+)(?:\.\.(\d+|\*))?\]")
 
 
 def header(name):
@@ -36,21 +36,21 @@ def header(name):
 
 def documented(name, table):
     """The indices of KEYS or ARGV that a script's header explains. OPEN stands for any number of further ones."""
-    places = set()
+    indices = set()
     for line in header(name):
-        for kind, first, last in PLACE.findall(line):
+        for kind, first, last in INDEX.findall(line):
             if kind == table:
-                places |= {OPEN} if last == "*" else set()
-                places |= set(range(int(first), int(first if last in ("", "*") else last) + 1))
-    return places
+                indices |= {OPEN} if last == "*" else set()
+                indices |= set(range(int(first), int(first if last in ("", "*") else last) + 1))
+    return indices
 
 
 def used(name, table):
     """The indices of KEYS or ARGV in a script's code. OPEN stands for computed ones."""
     # index_of() uses the first four keys.
     code = code_of(name).replace("index_of(KEYS)", "KEYS[1] KEYS[2] KEYS[3] KEYS[4]")
-    places = {int(place) for place in re.findall(rf"\b{table}\[(\d+)\]", code)}
-    return places | ({OPEN} if re.search(rf"\b{table}\b(?!\[\d+\])", code) else set())
+    indices = {int(index) for index in re.findall(rf"\b{table}\[(\d+)\]", code)}
+    return indices | ({OPEN} if re.search(rf"\b{table}\b(?!\[\d+\])", code) else set())
 
 
 def code_of(name):
@@ -84,7 +84,7 @@ class TestInclude:
     def test_takes_what_it_needs_as_parameters(self, name):
         assert not re.search("KEYS|ARGV", code_of(name))
 
-    def test_comes_before_what_uses_it_and_once(self):
+    def test_comes_once_and_before_the_code_that_uses_it(self):
         for name in SCRIPTS:
             text = load_script(name).text
             for file in INCLUDES:
@@ -96,35 +96,37 @@ class TestInclude:
 
 
 class TestStatus:
-    def test_is_known_to_both_sides(self):
-        told = {status for name in SCRIPTS for status in re.findall(r"(?:return \{|and|or) '([A-Z_]+)'", code_of(name))}
-        assert {status.encode() for status in told} == set(STATUSES)
+    def test_is_the_same_in_lua_and_python(self):
+        returned = {
+            status for name in SCRIPTS for status in re.findall(r"(?:return \{|and|or) '([A-Z_]+)'", code_of(name))
+        }
+        assert {status.encode() for status in returned} == set(STATUSES)
 
     def test_comes_before_the_state(self):
         assert status_of([OK, [b"id", b"u"]]) == (OK, [[b"id", b"u"]])
         assert status_of([MISSING]) == (MISSING, [])
 
     @pytest.mark.parametrize("reply", [None, b"OK", 1, [], [[]], [b"PONG"], [1, 2], True], ids=repr)
-    def test_is_missed_in_the_reply_of_anything_but_a_script(self, reply):
+    def test_is_required_in_a_reply(self, reply):
         with pytest.raises(StoreUnavailable):
             status_of(reply)
 
 
 class TestScript:
     @pytest.mark.parametrize("name", LUA)
-    def test_opens_with_its_purpose(self, name):
+    def test_begins_with_its_purpose(self, name):
         assert re.fullmatch(r"-- [A-Z].*[.,:]", header(name)[0])
 
     @pytest.mark.parametrize("table", ["KEYS", "ARGV"])
     @pytest.mark.parametrize("name", SCRIPTS)
-    def test_header_explains_each_place_that_it_uses(self, name, table):
+    def test_header_explains_each_index_that_the_code_uses(self, name, table):
         assert used(name, table) <= documented(name, table)
 
     @pytest.mark.parametrize("table", ["KEYS", "ARGV"])
     @pytest.mark.parametrize("name", SCRIPTS)
-    def test_header_explains_places_without_a_gap(self, name, table):
-        places = sorted(documented(name, table) - {OPEN})
-        assert places == list(range(1, len(places) + 1))
+    def test_header_explains_indices_without_a_gap(self, name, table):
+        indices = sorted(documented(name, table) - {OPEN})
+        assert indices == list(range(1, len(indices) + 1))
 
     @pytest.mark.parametrize("name", SCRIPTS)
     def test_header_says_what_it_returns(self, name):
@@ -192,6 +194,6 @@ def calls():
     return recorder.calls
 
 
-def test_one_that_does_not_exist_cannot_be_loaded():
+def test_an_unknown_script_cannot_be_loaded():
     with pytest.raises(FileNotFoundError):
         load_script("no_such_script")
