@@ -169,8 +169,7 @@ def devs(servers: Servers) -> Iterator[Callable[[Server], Dev]]:
         if server.name not in running:
             running[server.name] = Dev(
                 {
-                    "REDIS_URL": server.url,
-                    "REDIS_CLUSTER": "1" if server.is_cluster else "0",
+                    **server.environment,
                     "NAMESPACE": HTTP_NAMESPACE,
                     "POWERTOOLS_METRICS_DISABLED": "false",
                 }

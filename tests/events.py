@@ -1,5 +1,6 @@
 """The sample events, which `sam local invoke` also uses, and variations of them."""
 
+import base64
 import copy
 import json
 from pathlib import Path
@@ -18,6 +19,16 @@ def request(name: str, *, path=(), query=(), headers=(), **parts) -> dict[str, A
         event[part] = {key: value for key, value in changed.items() if value is not None}
     event |= parts
     return {part: value for part, value in event.items() if value is not None}
+
+
+def in_base64(body: bytes) -> dict[str, Any]:
+    """The parts of an event whose body is in base64."""
+    return {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
+
+
+def logical_id(name: str) -> str:
+    """The template's name of the function, such as `GetSession` for `get_session`."""
+    return "".join(word.capitalize() for word in name.split("_"))
 
 
 def http_request(name: str, *, app: str, token: str = "") -> dict[str, Any]:

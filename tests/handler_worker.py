@@ -5,7 +5,6 @@ of the functions goes to stdout. The process writes two files to FOLDER: `tokens
 line; `measured` has the measurements after WARM_UP and after REQUESTS.
 """
 
-import base64
 import gc
 import json
 import os
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TextIO
 
 from dev.gateway import load_handlers, read_template
+from tests.events import in_base64
 from tests.handlers import KEY, REGISTRY, Api
 from tests.servers import Server
 
@@ -29,12 +29,11 @@ def requests(api: Api, tokens: TextIO) -> Iterator[object]:
     """Endless requests to all functions: valid ones, invalid ones, and one with a fault of the gateway (500)."""
     call = api.call
     data = json.dumps({"name": DATUM, "cart": 3, "member": True})
-    in_base64 = {"body": base64.b64encode(data.encode()).decode(), "isBase64Encoded": True}
     for number in count():
         user = {"id": f"user{number % USERS}@example.com"}
         token = {"token": api.create(path=user, body=data)}
         yield tokens.write(f"{token['token']}\n")
-        killed = {"token": api.create(path=user, query={"no_resave": "1"}, **in_base64)}
+        killed = {"token": api.create(path=user, query={"no_resave": "1"}, **in_base64(data.encode()))}
         yield tokens.write(f"{killed['token']}\n")
         yield call("get_session", path=token)
         yield call("set_session", path=token, body=data)
@@ -87,7 +86,7 @@ def main() -> None:
     os.environ["API_KEYS"] = REGISTRY
     server = Server(os.environ["SERVER"], os.environ["REDIS_URL"])
     client = server.connect()
-    nodes = [node.redis_connection for node in client.get_nodes()] if server.is_cluster else [client]
+    nodes = server.nodes(client)
     measured = []
     with (folder / "tokens").open("w", encoding="ascii") as tokens:
         served = requests(Api(load_handlers(read_template())), tokens)

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from dev.gateway import Context, Handler
-from tests.events import EVENTS, request
+from tests.events import EVENTS, logical_id, request
 
 APP = EVENTS["get_session"]["pathParameters"]["app"]
 KEY = EVENTS["authorize"]["identitySource"][0].partition(" ")[2]
@@ -22,8 +22,7 @@ class Api:
         event = request(name, **changes)
         if principal:
             event["requestContext"]["authorizer"] = {"lambda": principal}
-        function = "".join(word.capitalize() for word in name.split("_"))
-        response = self._handlers[function](event, Context())
+        response = self._handlers[logical_id(name)](event, Context())
         assert response.get("statusCode", 200) == status, (name, response)
         return response
 

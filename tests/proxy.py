@@ -5,8 +5,12 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import pytest
 
 from dev.embedded_store import LOOPBACK, free_port
+from tests.servers import Server
 
 # Handles a piece of a reply: forwards it to the client, or disturbs it.
 ReplyHandler = Callable[[socket.socket, bytes], None]
@@ -146,3 +150,12 @@ def proxy_to(port: int) -> Iterator[Proxy]:
         yield proxy
     finally:
         proxy.refuse()
+
+
+@contextlib.contextmanager
+def proxy_before(server: Server) -> Iterator[Proxy]:
+    """A proxy to a standalone server. Skips the test on a cluster."""
+    if server.is_cluster:
+        pytest.skip("a cluster's client bypasses the proxy: it uses the addresses that the cluster announces")
+    with proxy_to(urlsplit(server.url).port or 6379) as proxy:
+        yield proxy

@@ -32,6 +32,11 @@ class Server:
     def is_cluster(self) -> bool:
         return self.name in CLUSTERS
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings that lead a function to this server."""
+        return {"REDIS_URL": self.url, "REDIS_CLUSTER": "1" if self.is_cluster else "0"}
+
     def settings(self, namespace: str) -> Settings:
         return Settings(self.url, self.is_cluster, namespace, missing_session_is_error=False)
 
@@ -39,9 +44,18 @@ class Server:
         """A plain Redis client, for a look at what the store did."""
         return (RedisCluster if self.is_cluster else redis.Redis).from_url(self.url, protocol=2)
 
+    def nodes(self, client: redis.Redis | RedisCluster) -> list[redis.Redis]:
+        """A client of each node. `client` is the result of `connect`."""
+        return [node.redis_connection for node in client.get_nodes()] if self.is_cluster else [client]
+
     def keys(self, namespace: str) -> set[str]:
         with self.connect() as client:
             return {key.decode() for key in client.scan_iter(f"{namespace}:*", count=1000)}
+
+
+def cluster_options() -> list[str]:
+    """The options of a server that is a node of a cluster."""
+    return ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
 
 
 class Servers(contextlib.ExitStack):
@@ -65,10 +79,9 @@ class Servers(contextlib.ExitStack):
 
     def start_cluster(self, binary: str, *options: str, replicas: int = 0) -> str:
         """Starts a cluster of three masters, each with so many `replicas`; the URL of one of its nodes."""
-        urls = []
-        for _ in range(3 * (1 + replicas)):
-            of_cluster = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
-            urls.append(self.enter_context(server_process(binary, *of_cluster, *options)))
+        urls = [
+            self.enter_context(server_process(binary, *cluster_options(), *options)) for _ in range(3 * (1 + replicas))
+        ]
         nodes = [url.removeprefix("redis://") for url in urls]
         create = ["--cluster", "create", *nodes, "--cluster-replicas", str(replicas), "--cluster-yes"]
         command = [binary_of("redis-cli"), *create]

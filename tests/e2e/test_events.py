@@ -8,15 +8,14 @@ import pytest
 
 from dev.containers import SAM, Stack
 from tests.cases import CASES
-from tests.events import EVENTS
+from tests.events import EVENTS, logical_id
 from tests.leaks import SCANNER
 
 ROOT = Path(__file__).parents[2]
 
 
 def invoke(local: Stack, name: str) -> dict:
-    function = "".join(word.capitalize() for word in name.split("_"))
-    command = [SAM, "local", "invoke", function, "--event", f"events/{name}.json", *local.options()]
+    command = [SAM, "local", "invoke", logical_id(name), "--event", f"events/{name}.json", *local.options()]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
     # stderr has the function's output, and stdout its answer.
     SCANNER.add_event(EVENTS[name])

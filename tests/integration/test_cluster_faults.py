@@ -12,7 +12,7 @@ import pytest
 import redis
 from redis.crc import key_slot
 
-from dev.embedded_store import LOOPBACK, free_port, server_process
+from dev.embedded_store import LOOPBACK, server_process
 from rest_sessions.connection.client import Client
 from rest_sessions.errors import StoreUnavailable
 from rest_sessions.settings import Settings
@@ -22,7 +22,7 @@ from tests.histories import APP, IP
 from tests.integration.connection.test_sign_in import ACCESS
 from tests.load import SECONDS, Load, failures, port_of, wait_until
 from tests.proxy import Proxy
-from tests.servers import CLUSTERS, Server, Servers, binary_of
+from tests.servers import CLUSTERS, Server, Servers, binary_of, cluster_options
 
 THREADS = 3
 
@@ -158,9 +158,7 @@ def test_a_slot_moves_to_a_new_master(cluster, servers, namespace) -> None:
     token = store.create_session(APP, "peter", IP, data={"k": "1"})
     key = Keyspace(namespace).partition(APP, partition_of_id("peter")).ids
     old = nodes_of(cluster)[master_of(cluster, key)]
-    bus = free_port()
-    of_cluster = ["--cluster-enabled", "yes", "--cluster-port", str(bus)]
-    url = servers.enter_context(server_process(binary_of(CLUSTERS[cluster.name]), *of_cluster))
+    url = servers.enter_context(server_process(binary_of(CLUSTERS[cluster.name]), *cluster_options()))
     with redis.Redis.from_url(url, decode_responses=True) as new:
         new.execute_command("ACL", "SETUSER", "web", "reset", *rights)
         new.execute_command("CLUSTER", "MEET", LOOPBACK, port_of(old), old.config_get("cluster-port")["cluster-port"])
@@ -184,8 +182,7 @@ def test_all_nodes_change_their_addresses(namespace) -> None:
 
     @contextlib.contextmanager
     def whole_cluster() -> Iterator[int]:
-        of_cluster = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
-        with server_process(binary_of("redis-server"), *of_cluster) as url, redis.Redis.from_url(url) as node:
+        with server_process(binary_of("redis-server"), *cluster_options()) as url, redis.Redis.from_url(url) as node:
             node.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
             wait_until(lambda: node.cluster("INFO")["cluster_state"] == "ok")
             yield port_of(node)

@@ -1,7 +1,5 @@
 """What the store sends to Redis: how many round trips, and which keys in which slots."""
 
-from urllib.parse import urlsplit
-
 import pytest
 from redis.crc import key_slot
 
@@ -11,7 +9,7 @@ from rest_sessions.store.sessions import SessionStore
 from tests.cases import APP, CASES, ID
 from tests.conftest import Clock
 from tests.monitor import Monitor
-from tests.proxy import proxy_to
+from tests.proxy import proxy_before
 from tests.servers import Server
 
 IP = "192.0.2.7"
@@ -25,9 +23,7 @@ def run_all(store: SessionStore) -> None:
 
 @pytest.mark.parametrize(("operation", "case"), CASES.items(), ids=CASES)
 def test_round_trips_on_a_warm_connection(real_server: Server, namespace, operation, case) -> None:
-    if real_server.is_cluster:
-        pytest.skip("a cluster's client goes past the proxy, to the addresses that the cluster tells")
-    with proxy_to(urlsplit(real_server.url).port or 6379) as proxy:
+    with proxy_before(real_server) as proxy:
         url = f"redis://127.0.0.1:{proxy.port}"
         store = SessionStore(Client(Settings(url, False, namespace, False)), namespace)
         # The first run loads the scripts.
@@ -66,9 +62,7 @@ def test_a_script_touches_only_keys_that_were_declared(real_server: Server, name
 
 
 def test_no_second_connection_is_opened(real_server: Server, namespace) -> None:
-    with proxy_to(urlsplit(real_server.url).port or 6379) as proxy:
-        if real_server.is_cluster:
-            pytest.skip("a cluster's client goes past the proxy, to the addresses that the cluster tells")
+    with proxy_before(real_server) as proxy:
         store = SessionStore(Client(Settings(f"redis://127.0.0.1:{proxy.port}", False, namespace, False)), namespace)
         for _ in range(50):
             store.create_session(APP, ID, IP)

@@ -36,8 +36,7 @@ def test_a_serving_process_does_not_grow(
         "PATH": os.environ["PATH"],
         "PYTHONPATH": os.pathsep.join(sys.path),
         "SERVER": server.name,
-        "REDIS_URL": server.url,
-        "REDIS_CLUSTER": "1" if server.is_cluster else "0",
+        **server.environment,
         "WARM_UP": str(WARM_UP),
         "REQUESTS": str(requests),
     }

@@ -3,7 +3,6 @@
 The maximum is served, and one more is refused. No answer exceeds Lambda's limit. No request blocks Redis for long.
 """
 
-import base64
 import json
 import os
 import threading
@@ -21,9 +20,11 @@ from rest_sessions.limits import MAX_BODY_BYTES, MAX_DATA_BYTES, MAX_KEYS, MAX_L
 from rest_sessions.store.scripts import OK, load_script
 from rest_sessions.store.sessions import SessionStore
 from tests.conftest import Clock
+from tests.events import in_base64
 from tests.figures import Figures
 from tests.handlers import APP, REGISTRY, Api
 from tests.monitor import Monitor
+from tests.pages import all_pages
 from tests.servers import BINARIES, REAL, Server, Servers
 
 IP = "192.0.2.7"
@@ -44,8 +45,7 @@ def stacks() -> list[Stack]:
 def api(server: Server, namespace: str, stacks: list[Stack], monkeypatch) -> Iterator[Api]:
     """The handlers, connected to the server, in a namespace of their own."""
     environment = {
-        "REDIS_URL": server.url,
-        "REDIS_CLUSTER": "1" if server.is_cluster else "0",
+        **server.environment,
         "NAMESPACE": namespace,
         "API_KEYS": REGISTRY,
     }
@@ -95,10 +95,6 @@ def body_of(size: int) -> bytes:
 
 def plain(body: bytes) -> dict[str, Any]:
     return {"body": body.decode(), "isBase64Encoded": False}
-
-
-def in_base64(body: bytes) -> dict[str, Any]:
-    return {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
 
 
 def session_of(api: Api, token: str) -> dict[str, Any]:
@@ -214,9 +210,8 @@ def ask_for_everything(store: SessionStore, app: str = APP) -> None:
         lambda after: store.list_sessions_of_app(app, 10**9, None, after),
         lambda after: store.list_sessions_of_id(app, USER, None, after),
     ):
-        page = listing(None)
-        while page.next:
-            page = listing(page.next)
+        for _ in all_pages(listing):
+            pass
     store.count_active_users(app, 10**9)
 
 

@@ -23,6 +23,7 @@ from rest_sessions.store.sessions import SessionStore
 from rest_sessions.store.tokens import handle_of
 from tests.conftest import Clock
 from tests.figures import Figures
+from tests.pages import all_pages
 from tests.servers import FAKEREDIS, Server
 
 APPS = st.sampled_from(["app", "app", "other-app"])
@@ -224,22 +225,14 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(app=APPS, id=IDS, limit=LIMITS)
     def list_of_id(self, app, id, limit) -> None:
-        pages = self._pages(lambda after: self.store.list_sessions_of_id(app, id, limit, after))
-        assert pages == self.model.listed(app, id)
+        pages = all_pages(lambda after: self.store.list_sessions_of_id(app, id, limit, after))
+        assert [session for page in pages for session in page.sessions] == self.model.listed(app, id)
 
     @rule(app=APPS, dt=SECONDS, limit=LIMITS)
     def list_of_app(self, app, dt, limit) -> None:
-        pages = self._pages(lambda after: self.store.list_sessions_of_app(app, dt, limit, after))
-        assert pages == self.model.listed(app, since=self.model.now - dt)
-
-    def _pages(self, read):
-        sessions, after = [], None
-        while True:
-            page = read(after)
-            sessions += page.sessions
-            after = page.next
-            if after is None:
-                return sessions
+        pages = all_pages(lambda after: self.store.list_sessions_of_app(app, dt, limit, after))
+        listed = [session for page in pages for session in page.sessions]
+        assert listed == self.model.listed(app, since=self.model.now - dt)
 
     @rule(app=APPS, dt=SECONDS)
     def count_active(self, app, dt) -> None:

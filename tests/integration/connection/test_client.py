@@ -22,8 +22,8 @@ from rest_sessions.errors import StoreUnavailable
 from rest_sessions.settings import Settings
 from rest_sessions.store.sessions import SessionStore
 from tests.load import SECONDS, wait_until
-from tests.proxy import proxy_to
-from tests.servers import Server, binary_of
+from tests.proxy import proxy_before
+from tests.servers import Server, binary_of, cluster_options
 
 APP = "webapp"
 IP = "192.0.2.7"
@@ -34,9 +34,7 @@ def store_at(port: int, namespace: str, password: str = "") -> SessionStore:
 
 
 def test_a_connection_that_died_is_replaced(real_server: Server, namespace) -> None:
-    if real_server.is_cluster:
-        pytest.skip("a cluster's client goes past the proxy, to the addresses that the cluster tells")
-    with proxy_to(urlsplit(real_server.url).port or 6379) as proxy:
+    with proxy_before(real_server) as proxy:
         store = store_at(proxy.port, namespace)
         token = store.create_session(APP, "peter", IP)
         for reads in range(1, 4):
@@ -192,9 +190,9 @@ class TestTls:
             assert store.get_session(APP, token).id == "peter"
 
     def test_works_with_a_cluster(self, options, certificate, namespace) -> None:
-        of_cluster = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
-        of_cluster += ["--tls-cluster", "yes", "--tls-ca-cert-file", str(certificate[0]), *options]
-        with server_process(binary_of("redis-server"), *of_cluster) as url, redis.Redis.from_url(url) as node:
+        tls_options = ["--tls-cluster", "yes", "--tls-ca-cert-file", str(certificate[0]), *options]
+        all_options = [*cluster_options(), *tls_options]
+        with server_process(binary_of("redis-server"), *all_options) as url, redis.Redis.from_url(url) as node:
             node.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
             wait_until(lambda: node.cluster("INFO")["cluster_state"] == "ok")
             store = self.store(options, namespace, f"?ssl_ca_certs={certificate[0]}", cluster=True)

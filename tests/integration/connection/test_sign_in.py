@@ -32,7 +32,7 @@ class User:
         self.settings = dataclasses.replace(server.settings(namespace), redis_user=self.name, redis_password=PASSWORD)
         self._rules = ACCESS.replace("${Namespace}", namespace).split()
         with server.connect() as client:
-            self._nodes = [node.redis_connection for node in client.get_nodes()] if server.is_cluster else [client]
+            self._nodes = server.nodes(client)
         self.allow_all()
 
     def allow_all(self, *, but: str = "") -> None:

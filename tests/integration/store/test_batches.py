@@ -3,13 +3,10 @@
 import pytest
 
 from rest_sessions.store.sessions import SessionStore
+from tests.pages import ids
 
 APP = "webapp"
 IP = "192.0.2.7"
-
-
-def ids(page) -> list[str]:
-    return [session.id for session in page.sessions]
 
 
 class TestKillAll:

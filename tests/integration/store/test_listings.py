@@ -7,13 +7,10 @@ import pytest
 from rest_sessions.store.keys import partition_of_id
 from rest_sessions.store.sessions import SessionStore
 from tests.conftest import Clock
+from tests.pages import all_pages, ids
 
 APP = "webapp"
 IP = "192.0.2.7"
-
-
-def ids(page) -> list[str]:
-    return [session.id for session in page.sessions]
 
 
 class TestListing:
@@ -51,13 +48,7 @@ class TestListing:
 
     @pytest.mark.parametrize("limit", [1, 3, 9, 10, 11])
     def test_pages_have_every_session_once(self, store, clock, tokens, limit) -> None:
-        listed, after = [], None
-        while True:
-            page = store.list_sessions_of_app(APP, 60, limit, after)
-            listed.append(ids(page))
-            after = page.next
-            if after is None:
-                break
+        listed = [ids(page) for page in all_pages(lambda after: store.list_sessions_of_app(APP, 60, limit, after))]
         assert [len(some) for some in listed[:-1]] == [limit] * (len(listed) - 1)
         assert 1 <= len(listed[-1]) <= limit
         assert list(chain.from_iterable(listed)) == [f"user{i}" for i in reversed(range(10))]
@@ -66,17 +57,11 @@ class TestListing:
     def test_pages_of_sessions_used_in_the_same_second(self, store, of) -> None:
         for i in range(60):
             store.create_session(APP, "peter", f"192.0.2.{i}")
-        seen, after = [], None
-        while True:
-            page = (
-                store.list_sessions_of_app(APP, 60, 7, after)
-                if of == "app"
-                else store.list_sessions_of_id(APP, "peter", 7, after)
-            )
-            seen += [session.ip for session in page.sessions]
-            after = page.next
-            if after is None:
-                break
+        read = {
+            "app": lambda after: store.list_sessions_of_app(APP, 60, 7, after),
+            "id": lambda after: store.list_sessions_of_id(APP, "peter", 7, after),
+        }[of]
+        seen = [session.ip for page in all_pages(read) for session in page.sessions]
         assert len(seen) == len(set(seen)) == 60
 
     def test_killed_and_expired_sessions_are_not_listed_and_do_not_shorten_a_page(self, store, clock, tokens) -> None:

@@ -11,10 +11,6 @@ IP = "192.0.2.7"
 FOREIGN_TOKEN = "KrxwdpUjoTQcYmMISjQE2C4drmXMhn5w2gX0388UySdPYoEJkPa74nhZhg3iaj7w"
 
 
-def ids(page) -> list[str]:
-    return [session.id for session in page.sessions]
-
-
 def test_ping(store: SessionStore) -> None:
     assert store.ping() == "PONG"
 

@@ -1,6 +1,5 @@
 """From an event to an answer, through the real handlers. Only the store is a mock."""
 
-import base64
 import json
 import sys
 from types import SimpleNamespace
@@ -17,14 +16,10 @@ from rest_sessions.settings import Settings
 from rest_sessions.store.sessions import SessionStore
 from rest_sessions.telemetry import logger
 from tests.cases import CASES, CURSOR, SESSION, TOKEN
-from tests.events import EVENTS, request
+from tests.events import EVENTS, in_base64, request
 from tests.routes import OPERATIONS, ROUTES, load
 
 FUNCTION_REQUEST_ID = "11111111-2222-4333-8444-555555555555"
-
-
-def in_base64(body):
-    return {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
 
 
 class Api:
