@@ -34,7 +34,7 @@ class Server:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The settings that lead a function to this server."""
+        """The environment variables with which a function uses this server."""
         return {"REDIS_URL": self.url, "REDIS_CLUSTER": "1" if self.is_cluster else "0"}
 
     def settings(self, namespace: str) -> Settings:
