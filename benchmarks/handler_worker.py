@@ -13,7 +13,7 @@ from benchmarks.workload import APP, CHANGES, DATA, DT, IP, LISTED, LISTED_APP, 
 from rest_sessions.connection.client import Client
 from rest_sessions.connection.commands import Command
 from rest_sessions.runtime import load_settings, open_store
-from rest_sessions.store.scripts import OK
+from rest_sessions.store.replies import OK
 from rest_sessions.store.sessions import SessionStore
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from rest_sessions.errors import StoreUnavailable
-from rest_sessions.runtime import open_store, report_unavailable
+from rest_sessions.errors import StoreUnavailable, SweepIncomplete
+from rest_sessions.runtime import open_store, report_damaged, report_unavailable
 from rest_sessions.telemetry import count
 
 # The most that one batch and the rest of the run may take.
@@ -20,6 +20,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     except StoreUnavailable as error:
         report_unavailable(error, function_request_id=context.aws_request_id)
         raise
-    count("SessionsExpired", expired)
-    count("ActiveUsers", active)
-    return {"expired": expired}
+    count("SessionsExpired", expired.total)
+    count("ActiveUsers", active.total)
+    if damaged := {**active.errors, **expired.errors}:
+        report_damaged(damaged, function_request_id=context.aws_request_id)
+        raise SweepIncomplete
+    return {"expired": expired.total}

@@ -17,7 +17,8 @@ from dev.gateway import ROOT, load_handlers, read_template
 from rest_sessions import runtime
 from rest_sessions.connection.client import Client
 from rest_sessions.limits import MAX_BODY_BYTES, MAX_DATA_BYTES, MAX_KEYS, MAX_LIMIT
-from rest_sessions.store.scripts import OK, load_script
+from rest_sessions.store.replies import OK
+from rest_sessions.store.scripts import load_script
 from rest_sessions.store.sessions import SessionStore
 from tests.conftest import Clock
 from tests.events import in_base64

@@ -40,6 +40,7 @@ MAY_IMPORT = {
 THIRD_PARTY = {
     "connection": {"redis", "hiredis"},
     "telemetry": {"aws_lambda_powertools"},
+    "runtime": {"snapshot_restore_py"},
     "access/secrets_manager": {"aws_lambda_powertools", "botocore"},
 }
 # The documented parts of redis-py, which every module of `connection` may import. Only one module may import the rest.

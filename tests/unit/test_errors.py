@@ -8,6 +8,7 @@ from rest_sessions.errors import ApiError, RestSessionsError
 # The names and statuses that the contract gives to errors.
 CONTRACT = {
     "missingParameter": 400,
+    "unknownParameter": 400,
     "invalidFormat": 400,
     "invalidValue": 400,
     "invalidJson": 400,
@@ -51,7 +52,12 @@ def test_name_of_an_answer_is_in_camel_case(error):
         (errors.InvalidJson("why at line 1"), "The body is not valid JSON: why at line 1"),
         (errors.SessionNotFound(), "No such session: it expired, was killed, or never was"),
         (errors.TooLarge("as it is"), "as it is"),
-        (errors.UnsupportedMediaType(), "The body must be JSON: send Content-Type: application/json"),
+        (errors.UnsupportedMediaType("as it is"), "as it is"),
+        (
+            errors.UnknownParameter("exept", ["handle", "except"]),
+            "Unknown parameter exept; this route takes handle, except",
+        ),
+        (errors.UnknownParameter("x", []), "Unknown parameter x; this route takes none"),
         (errors.InternalError("id-1"), "Internal error; the log has it under the request id id-1"),
         (errors.StoreUnavailable("of the log only"), "The session store is unavailable; try again"),
     ],

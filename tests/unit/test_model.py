@@ -8,8 +8,8 @@ from rest_sessions.model import Cursor, Page, Session, json_string
 
 
 def texts_from_json():
-    """Any text that a JSON document can contain, also with lone surrogates."""
-    return st.text(st.characters()).map(lambda text: json.loads(json.dumps(text)))
+    """Any text that the API accepts in a JSON document."""
+    return st.text(st.characters(codec="utf-8"))
 
 
 def json_values():
@@ -32,10 +32,8 @@ class TestJsonString:
         [
             ("딸기 😀", '"딸기 😀"'),
             ('"\\\n', r'"\"\\\n"'),
-            ("\ud83d", r'"\ud83d"'),
-            ("😀\ud83d", r'"\ud83d\ude00\ud83d"'),
         ],
-        ids=["unicode", "escapes", "lone-surrogate", "lone-surrogate-and-unicode"],
+        ids=["unicode", "escapes"],
     )
     def test_escapes_only_what_it_must(self, text, encoded):
         assert json_string(text) == encoded

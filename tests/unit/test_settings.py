@@ -24,14 +24,25 @@ def test_empty_settings_count_as_unset():
     assert settings(REDIS_CLUSTER="", NAMESPACE="", MISSING_SESSION="", AUTH_MODE="") == settings()
 
 
-@pytest.mark.parametrize("url", ["redis://localhost:6379/0", "redis://localhost", URL])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://localhost:6379/0",
+        "redis://localhost",
+        "redis://localhost/",
+        "redis://localhost/15",
+        "redis://:s3cret@[::1]:6379",
+        "rediss://localhost?ssl_ca_certs=/etc/ca.pem&ssl_cert_reqs=required",
+        URL,
+    ],
+)
 def test_url_is_unchanged(url):
     assert settings(REDIS_URL=url).redis_url == url
 
 
 @pytest.mark.parametrize(("text", "cluster"), [("0", False), ("1", True)])
 def test_cluster_is_a_flag(text, cluster):
-    assert settings(REDIS_CLUSTER=text).redis_cluster is cluster
+    assert settings(REDIS_URL="redis://localhost", REDIS_CLUSTER=text).redis_cluster is cluster
 
 
 @pytest.mark.parametrize("namespace", ["a", "a" * 64, "Az09_.:-"], ids=["1", "64", "each-kind"])
@@ -64,6 +75,42 @@ def test_error_names_a_missing_or_wrong_url_without_its_value(environment):
     assert "REDIS_URL" in message
     assert "s3cret" not in message
     assert "example.com" not in message
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("", "must be set, to redis://HOST:PORT"),
+        ("127.0.0.1:6379", "must have the form redis://HOST:PORT"),
+        ("redis://", "must have the form redis://HOST:PORT"),
+        ("redis://localhost:0", "must have the form redis://HOST:PORT"),
+        ("redis://localhost:65536", "must have the form redis://HOST:PORT"),
+        ("redis://localhost:port", "must have the form redis://HOST:PORT"),
+        ("redis://localhost#0", "must have the form redis://HOST:PORT"),
+        ("unix:///tmp/redis.sock", "must have the form redis://HOST:PORT"),
+        ("redis://localhost/16", "may end with a database from /0 to /15"),
+        ("redis://localhost/99", "may end with a database from /0 to /15"),
+        ("redis://localhost/sessions", "may end with a database from /0 to /15"),
+        ("redis://localhost/0/1", "may end with a database from /0 to /15"),
+        ("redis://localhost?timeout=5", "may have only these options, and only with rediss://: ssl_ca_certs"),
+        ("rediss://localhost?timeout=5", "may have only these options, and only with rediss://: ssl_ca_certs"),
+        ("redis://localhost?ssl_cert_reqs=none", "may have only these options, and only with rediss://: ssl_ca_certs"),
+        ("rediss://localhost?decode_responses=true", "may have only these options, and only with rediss://"),
+        ("redis://localhost?db=1", "may have only these options, and only with rediss://: ssl_ca_certs"),
+        ("redis://localhost?protocol=3", "may have only these options, and only with rediss://: ssl_ca_certs"),
+    ],
+)
+def test_error_says_how_a_url_must_be(url, message):
+    assert refusal({"REDIS_URL": url}).startswith(f"REDIS_URL {message}")
+
+
+@pytest.mark.parametrize(("path", "is_accepted"), [("", True), ("/", True), ("/0", True), ("/1", False)])
+def test_a_cluster_has_one_database(path, is_accepted):
+    environment = {"REDIS_URL": f"redis://localhost{path}", "REDIS_CLUSTER": "1"}
+    if is_accepted:
+        assert Settings.from_environment(environment).redis_cluster
+    else:
+        assert refusal(environment).startswith("REDIS_URL must not name a database with REDIS_CLUSTER=1")
 
 
 @pytest.mark.parametrize(

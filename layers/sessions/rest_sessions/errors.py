@@ -2,10 +2,12 @@
 
 RestSessionsError
 ├── ConfigurationError           a setting is missing or wrong
-├── RegistryUnreadable           the key registry cannot be read now
+├── RegistryUnavailable          the key registry is broken, or cannot be read now
+├── SweepIncomplete              the sweep could not clear all apps
 └── ApiError                     an answer to the client, with a status and a name
     ├── BadRequest          400
     │   ├── MissingParameter     missingParameter
+    │   ├── UnknownParameter     unknownParameter
     │   ├── InvalidFormat        invalidFormat
     │   ├── InvalidValue         invalidValue
     │   └── InvalidJson          invalidJson
@@ -19,6 +21,8 @@ RestSessionsError
 The message of an ApiError goes to the client unchanged, so it never holds a token, a key or session data.
 """
 
+from collections.abc import Iterable
+
 
 class RestSessionsError(Exception):
     """Base of all errors of this package."""
@@ -28,12 +32,16 @@ class ConfigurationError(RestSessionsError):
     """A setting is missing or wrong. The message names it and says what to set. It never repeats the value."""
 
 
-class RegistryUnreadable(RestSessionsError):
-    """The key registry cannot be read now. `reason` is for the log: AWS's error code, or the error's type."""
+class RegistryUnavailable(RestSessionsError):
+    """The key registry is broken, or cannot be read now. `reason` is for the log and quotes nothing of the registry."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class SweepIncomplete(RestSessionsError):
+    """The sweep cleared all apps but some whose data in Redis is damaged. The log has a line for each."""
 
 
 class ApiError(RestSessionsError):
@@ -60,6 +68,15 @@ class MissingParameter(BadRequest):
 
     def __init__(self, item: str) -> None:
         super().__init__(f"No {item} supplied")
+
+
+class UnknownParameter(BadRequest):
+    """The query has a parameter that the route does not take. `taken` are those that it takes."""
+
+    name = "unknownParameter"
+
+    def __init__(self, item: str, taken: Iterable[str]) -> None:
+        super().__init__(f"Unknown parameter {item}; this route takes {', '.join(taken) or 'none'}")
 
 
 class InvalidFormat(BadRequest):
@@ -114,13 +131,10 @@ class TooLarge(ApiError):
 
 
 class UnsupportedMediaType(ApiError):
-    """The Content-Type header says that the body is not JSON."""
+    """The body is not JSON in UTF-8, or is compressed, as its headers or its first bytes say."""
 
     status = 415
     name = "unsupportedMediaType"
-
-    def __init__(self) -> None:
-        super().__init__("The body must be JSON: send Content-Type: application/json")
 
 
 class InternalError(ApiError):

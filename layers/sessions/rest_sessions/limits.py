@@ -8,10 +8,13 @@ from .errors import TooLarge
 # The form of an app's name.
 APP_PATTERN = r"[A-Za-z0-9_-]{3,20}"
 
-# Seconds. `ttl` is a session's idle timeout.
+# Seconds. `ttl` is a session's idle timeout; browsers keep a cookie for 400 days at most.
 MIN_SECONDS = 10
 DEFAULT_TTL = 7200
-MAX_TTL = 2_592_000
+MAX_TTL = 34_560_000
+
+# An error quotes at most this much of a name.
+MAX_QUOTED_CHARACTERS = 32
 
 MAX_ID_CHARACTERS = 128
 MAX_IP_CHARACTERS = 45
@@ -21,12 +24,16 @@ MAX_LIMIT = 1000
 # Lambda returns at most 6 MB, counted after the body became a JSON string. This leaves room for the rest.
 MAX_LISTING_BYTES = 5_000_000
 
-MAX_BODY_BYTES = 60_000
+MAX_BODY_BYTES = 262_144
+# Keys in one body, including those whose value is null.
+MAX_BODY_KEYS = 512
 
 # A session's data. The bytes are those of its keys and of its values' JSON texts.
 MAX_KEYS = 512
 MAX_KEY_CHARACTERS = 128
-MAX_INTEGER_DIGITS = 64
+MAX_NESTING = 32
+# Other platforms cannot read longer numbers back.
+MAX_NUMBER_CHARACTERS = 64
 MAX_DATA_BYTES = 1_000_000
 
 # How long one request may wait for Redis in all: two connects and two replies of a second each. Sign-in, further

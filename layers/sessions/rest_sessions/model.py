@@ -3,21 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from json.encoder import encode_basestring, encode_basestring_ascii
+from json.encoder import encode_basestring
 from typing import NamedTuple
+
+# A text as a JSON string. Only what JSON requires is escaped.
+json_string = encode_basestring
 
 # Data of a session to write: each key with the JSON text of its value, or None for null.
 Data = Mapping[str, str | None]
-
-
-def json_string(text: str) -> str:
-    """`text` as a JSON string that UTF-8 can carry: a lone surrogate stays escaped, as it came."""
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            return encode_basestring_ascii(text)
-    return encode_basestring(text)
 
 
 @dataclass(frozen=True)

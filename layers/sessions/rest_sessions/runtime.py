@@ -1,6 +1,7 @@
 """The store of this process: opened while a function initialises, and reported when Redis is unavailable."""
 
 import os
+from collections.abc import Mapping
 from functools import cache
 
 from .connection.client import Client
@@ -8,7 +9,7 @@ from .deadline import deadline
 from .errors import StoreUnavailable
 from .settings import Settings
 from .store.sessions import SessionStore
-from .telemetry import count, logger
+from .telemetry import count, frames, logger
 
 # A small part of the time that the first request has.
 FIRST_CONNECT_SECONDS = 1.0
@@ -27,13 +28,39 @@ def open_store() -> SessionStore:
     Raises ConfigurationError.
     """
     settings = load_settings()
-    store = SessionStore(Client(settings), settings.namespace)
+    client = Client(settings)
+    store = SessionStore(client, settings.namespace)
+    if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+        _reconnect_after_restore(client, store)
+    _connect(store)
+    return store
+
+
+def _connect(store: SessionStore) -> None:
     try:
         with deadline(FIRST_CONNECT_SECONDS):
             store.ping()
     except StoreUnavailable as error:
         report_unavailable(error)
-    return store
+
+
+def _reconnect_after_restore(client: Client, store: SessionStore) -> None:
+    """A function that Lambda restores from a snapshot would have connections whose peers are gone.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html
+    """
+    # Only Lambda's runtime has this module.
+    from snapshot_restore_py import register_after_restore, register_before_snapshot  # noqa: PLC0415
+
+    register_before_snapshot(client.disconnect)
+    register_after_restore(_connect, store)
+
+
+def report_damaged(apps: Mapping[str, Exception], **log_fields: str) -> None:
+    """Logs each app whose data in Redis is damaged; `log_fields` identify the run."""
+    for app, error in apps.items():
+        details = {"app": app, "error": type(error).__name__, "frames": frames(error.__traceback__)}
+        logger.error("The data of an app is damaged", extra={**log_fields, **details})
 
 
 def report_unavailable(error: StoreUnavailable, **log_fields: str) -> None:

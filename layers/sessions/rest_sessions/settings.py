@@ -3,12 +3,16 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from .errors import ConfigurationError
 
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _IAM_CACHE = re.compile(r"(serverlesscache|replicationgroup):[a-z][a-z0-9-]{0,39}")
+
+_URL_FORM = "redis://HOST:PORT or, with TLS, rediss://HOST:PORT; USER:PASSWORD@ may come before HOST"
+_DATABASE = re.compile(r"(/([0-9]|1[0-5])?)?")
+_TLS_OPTIONS = {"ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"}
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,8 @@ class Settings:
         Raises ConfigurationError for a setting that is missing or wrong.
         """
         redis_url = environment.get("REDIS_URL", "")
-        if not _is_redis_url(redis_url):
-            raise ConfigurationError("REDIS_URL must be set, to redis://… or, with TLS, rediss://…")
+        redis_cluster = _choice(environment, "REDIS_CLUSTER", "0", "1") == "1"
+        _check_redis_url(redis_url, is_cluster=redis_cluster)
         namespace = environment.get("NAMESPACE", "") or "rs"
         if not _NAMESPACE.fullmatch(namespace):
             raise ConfigurationError("NAMESPACE must be 1 to 64 of A-Z a-z 0-9 _ . : -")
@@ -58,7 +62,7 @@ class Settings:
                 raise ConfigurationError("REDIS_IAM_CACHE needs a REDIS_URL with TLS, rediss://…")
         return cls(
             redis_url=redis_url,
-            redis_cluster=_choice(environment, "REDIS_CLUSTER", "0", "1") == "1",
+            redis_cluster=redis_cluster,
             namespace=namespace,
             missing_session_is_error=_choice(environment, "MISSING_SESSION", "empty", "404") == "404",
             auth_mode=_choice(environment, "AUTH_MODE", "token", "iam", "none"),
@@ -68,13 +72,26 @@ class Settings:
         )
 
 
-def _is_redis_url(url: str) -> bool:
+def _check_redis_url(url: str, *, is_cluster: bool) -> None:
+    if not url:
+        raise ConfigurationError(f"REDIS_URL must be set, to {_URL_FORM}")
     try:
         parts = urlsplit(url)
         # urlsplit checks the port only when it is read.
-        return url.startswith(("redis://", "rediss://")) and bool(parts.hostname) and parts.port != 0
+        has_address = bool(parts.hostname) and parts.port != 0
     except ValueError:
-        return False
+        has_address = False
+    if not url.startswith(("redis://", "rediss://")) or not has_address or parts.fragment:
+        raise ConfigurationError(f"REDIS_URL must have the form {_URL_FORM}")
+    if not _DATABASE.fullmatch(parts.path):
+        raise ConfigurationError("REDIS_URL may end with a database from /0 to /15, and with no other path")
+    if is_cluster and parts.path not in ("", "/", "/0"):
+        raise ConfigurationError("REDIS_URL must not name a database with REDIS_CLUSTER=1: a cluster has only one")
+    options = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
+    if options and (parts.scheme != "rediss" or not options <= _TLS_OPTIONS):
+        raise ConfigurationError(
+            f"REDIS_URL may have only these options, and only with rediss://: {', '.join(sorted(_TLS_OPTIONS))}"
+        )
 
 
 def _choice(environment: Mapping[str, str], name: str, *choices: str) -> str:

@@ -83,6 +83,8 @@ class TestBrokenRegistry:
             ("{}", 'it is not an object with the one member "keys", a list'),
             ('{"keys": {}}', 'it is not an object with the one member "keys", a list'),
             ('{"keys": [], "more": 1}', 'it is not an object with the one member "keys", a list'),
+            ('{"keys": [], "keys": []}', "an object in it has a member twice"),
+            (f'{{"keys": [{json.dumps(ENTRY)[:-1]}, "apps": "*"}}]}}', "an object in it has a member twice"),
         ],
         ids=lambda text: text[:20],
     )

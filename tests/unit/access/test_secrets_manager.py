@@ -4,7 +4,7 @@ import boto3
 import pytest
 
 from rest_sessions.access.secrets_manager import CACHE_SECONDS, secret_reader
-from rest_sessions.errors import RegistryUnreadable
+from rest_sessions.errors import RegistryUnavailable
 
 SECRET = "rest-sessions/keys"
 
@@ -31,7 +31,7 @@ def test_caches_the_text_for_a_minute(secrets, time):
 
 
 def test_reports_the_error_code_of_aws(secrets):
-    with pytest.raises(RegistryUnreadable) as raised:
+    with pytest.raises(RegistryUnavailable) as raised:
         secret_reader(SECRET)()
     assert raised.value.reason == "ResourceNotFoundException"
 

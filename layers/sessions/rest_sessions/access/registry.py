@@ -35,7 +35,7 @@ class KeyRegistry:
         Raises ConfigurationError, which says where the document is wrong and never quotes it.
         """
         try:
-            document = json.loads(text)
+            document = json.loads(text, object_pairs_hook=_unique_members)
         except (ValueError, RecursionError):
             raise ConfigurationError("it is not JSON") from None
         if not isinstance(document, dict) or document.keys() != {"keys"} or not isinstance(document["keys"], list):
@@ -56,6 +56,13 @@ class KeyRegistry:
             if hmac.compare_digest(known, digest):
                 found = principal
         return found
+
+
+def _unique_members(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ConfigurationError("an object in it has a member twice")
+    return members
 
 
 def _digest(key: str) -> bytes:

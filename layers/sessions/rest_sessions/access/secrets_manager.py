@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.config import Config
 
-from rest_sessions.errors import RegistryUnreadable
+from rest_sessions.errors import RegistryUnavailable
 
 CACHE_SECONDS = 60
 
@@ -19,7 +19,7 @@ _READ_TIMEOUT_SECONDS = 2
 def secret_reader(name: str) -> Callable[[], str]:
     """A function that returns the text of the secret `name`, or "" for a secret that is not text.
 
-    It caches the text for CACHE_SECONDS and raises RegistryUnreadable when the secret cannot be read.
+    It caches the text for CACHE_SECONDS and raises RegistryUnavailable when the secret cannot be read.
     """
     provider = SecretsProvider(
         boto_config=Config(
@@ -35,7 +35,7 @@ def secret_reader(name: str) -> Callable[[], str]:
         except GetParameterError as error:
             cause = error.__cause__ or error.__context__ or error
             # AWS's error code, such as AccessDeniedException, if AWS answered at all.
-            raise RegistryUnreadable(
+            raise RegistryUnavailable(
                 getattr(cause, "response", {}).get("Error", {}).get("Code", type(cause).__name__)
             ) from error
         return value if isinstance(value, str) else ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from rest_sessions.errors import ConfigurationError, RegistryUnreadable
+from rest_sessions.errors import ConfigurationError, RegistryUnavailable
 from rest_sessions.telemetry import count, logger
 
 from .registry import KeyRegistry
@@ -38,26 +38,26 @@ class KeySource:
                 return cls(secret_reader(secret))
         raise ConfigurationError("API_KEYS_SECRET and API_KEYS must not both be set")
 
-    def registry(self) -> KeyRegistry | None:
-        """The current registry, or None when the document is broken. A broken registry lets nobody in.
+    def registry(self) -> KeyRegistry:
+        """The current registry. While the document cannot be read, it is the last one that could be.
 
-        While the document cannot be read, this is the last registry that could be. Raises RegistryUnreadable when there
-        is none: API Gateway caches a refusal, which would outlast the fault, but not an error.
+        Raises RegistryUnavailable when the document is broken, or could never be read.
         """
         try:
             text = self._fetch()
-        except RegistryUnreadable as error:
+        except RegistryUnavailable as error:
             logger.error("The key registry cannot be read", extra={"reason": error.reason})
             count("KeyRegistryUnreadable")
             if self._text is None:
                 raise
-            return self._registry
-        if text != self._text:
-            self._text = text
-            self._registry = self._parse(text)
+        else:
+            if text != self._text:
+                self._text = text
+                self._registry = self._parse(text)
         if self._registry is None:
             # Counted for each request, so that the alarm stays on until the document is mended.
             count("KeyRegistryBroken")
+            raise RegistryUnavailable("it is broken")
         return self._registry
 
     @staticmethod

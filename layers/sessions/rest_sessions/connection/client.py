@@ -68,6 +68,10 @@ class Client:
                     raise StoreUnavailable(_reason(error)) from error
                 raise
 
+    def disconnect(self) -> None:
+        """Closes all connections that no thread is using. The next command connects again."""
+        self._server.disconnect()
+
     def _send(self, commands: Sequence[Command]) -> list[Any]:
         replies = self._server.execute([by_sha(command) for command in commands])
         unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]

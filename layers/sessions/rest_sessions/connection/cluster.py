@@ -61,10 +61,16 @@ class Cluster:
 
     def reset(self) -> None:
         """Prepares a retry: closes idle connections and reloads the map, as slots may have moved."""
+        self.disconnect()
+        if self._map is not None:
+            self._map.reload()
+
+    def disconnect(self) -> None:
+        """Closes all connections that no thread is using. The next command connects again."""
         for node in tuple(self._nodes.values()):
             node.close_idle_connections()
         if self._map is not None:
-            self._map.reload()
+            self._map.disconnect()
 
     def _connected(self) -> ClusterMap:
         with self._lock:

@@ -1,5 +1,6 @@
 """The only module that relies on the internals of redis-py: how it connects, pools and follows a cluster."""
 
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ from redis.retry import Retry
 from rest_sessions.deadline import remaining
 from rest_sessions.settings import Settings
 
-from .commands import Argument, PlainCommand
+from .commands import Argument, PlainCommand, first_key
 from .sign_in import sign_in_options
 from .sockets import CONNECT_TIMEOUT_SECONDS, REPLY_TIMEOUT_SECONDS, DeadlineSocket
 
@@ -60,12 +61,30 @@ class Pool(ConnectionPool):
         """The pool of the server in `settings`."""
         return cls.from_url(settings.redis_url, **_options(settings))
 
-    def new_connection(self) -> Any:
-        """A new connection, which connects when it is first used.
+    def take_connection(self) -> Any:
+        """A connection that redis-py has used itself and no longer needs, or else a new one, not yet connected.
 
         The pool's own method also counts connections that failed, and after a hundred of them makes no more.
         """
+        with suppress(IndexError):
+            connection = self._available_connections.pop()
+            self._created_connections -= 1
+            return connection
         return self.connection_class(**self.connection_kwargs)
+
+    def disconnect_free_connections(self, moving_address_src: str | None = None) -> None:
+        """Does nothing. The cluster client would close the connection with which it has just asked for the slots."""
+
+
+class _ClusterClient(RedisCluster):
+    """redis-py's cluster client without its first question, COMMAND: where each command has its keys is known here."""
+
+    def command(self, **_: Any) -> dict[str, Any]:
+        return {}
+
+    def determine_slot(self, *command: Any) -> int:
+        slot: int = self.keyslot(first_key(command))  # type: ignore[no-untyped-call]
+        return slot
 
 
 class ClusterMap:
@@ -74,7 +93,14 @@ class ClusterMap:
     def __init__(self, settings: Settings) -> None:
         """Asks the cluster for its nodes. Raises redis-py's errors when it does not answer."""
         self._settings = settings
-        self._client = RedisCluster.from_url(settings.redis_url, connection_pool_class=Pool, **_options(settings))
+        self._pools: dict[tuple[str, int], Pool] = {}
+        self._client = _ClusterClient.from_url(
+            settings.redis_url, connection_pool_class=self._pool, **_options(settings)
+        )
+
+    def _pool(self, **options: Any) -> Pool:
+        # One for each address, however often redis-py asks: the first node is also the one that told the slots.
+        return self._pools.setdefault((options["host"], options["port"]), Pool(**options))
 
     def node_of(self, key: Argument | None) -> Any:
         """The master that has the slot of `key`, or any node for None. Its `name` is unique."""
@@ -99,6 +125,11 @@ class ClusterMap:
         """Asks the known nodes for the current map, and then, as they may all be gone, the address in the settings."""
         address = urlsplit(self._settings.redis_url)
         self._client.nodes_manager.initialize([(address.hostname or "", address.port or _DEFAULT_PORT)])
+
+    def disconnect(self) -> None:
+        """Closes the connections that redis-py keeps for itself."""
+        for pool in self._pools.values():
+            pool.disconnect(inuse_connections=False)
 
 
 def _options(settings: Settings) -> dict[str, Any]:

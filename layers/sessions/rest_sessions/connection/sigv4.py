@@ -100,16 +100,17 @@ def _fetch_credentials(url: str, authorization: str) -> AwsCredentials:
         if answer.status != 200:  # noqa: PLR2004
             raise OSError(f"The endpoint of the container's credentials answered {answer.status}")
         document = json.loads(answer.read())
-    except HTTPException as error:
-        raise OSError("The endpoint of the container's credentials does not speak HTTP") from error
+        return AwsCredentials(
+            document["AccessKeyId"],
+            document["SecretAccessKey"],
+            document["Token"],
+            datetime.fromisoformat(document["Expiration"]).timestamp(),
+        )
+    except (HTTPException, ValueError, KeyError, TypeError) as error:
+        # The error's text may quote what the endpoint has sent.
+        raise OSError(f"The endpoint of the container's credentials sent none ({type(error).__name__})") from None
     finally:
         connection.close()
-    return AwsCredentials(
-        document["AccessKeyId"],
-        document["SecretAccessKey"],
-        document["Token"],
-        datetime.fromisoformat(document["Expiration"]).timestamp(),
-    )
 
 
 def connect_token(credentials: AwsCredentials, *, cache: str, user: str, region: str, now: float) -> str:

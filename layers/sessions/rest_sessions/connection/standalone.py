@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from redis.exceptions import ReadOnlyError
+from redis.exceptions import MovedError, ReadOnlyError
 
+from rest_sessions.errors import StoreUnavailable
 from rest_sessions.settings import Settings
 
 from .commands import PlainCommand
@@ -26,7 +27,8 @@ class Standalone:
     def execute(self, commands: Sequence[PlainCommand]) -> list[Any]:
         """The replies to `commands`. An error reply is an exception in the list.
 
-        Raises ReadOnlyError when the server is not the primary, and redis-py's errors of the connection.
+        Raises ReadOnlyError when the server is not the primary, StoreUnavailable when it is a node of a cluster, and
+        redis-py's errors of the connection.
         """
         connection = self._node.send([*commands, self._fence])
         try:
@@ -36,8 +38,14 @@ class Standalone:
             raise
         if isinstance(fenced, ReadOnlyError):
             raise fenced
+        if any(isinstance(reply, MovedError) for reply in (*replies, fenced)):
+            raise StoreUnavailable("MovedError: the server is a node of a cluster; set REDIS_CLUSTER=1")
         return replies
 
-    def reset(self) -> None:
-        """Prepares a retry: closes the idle connections, which lead to the server that has just failed."""
+    def disconnect(self) -> None:
+        """Closes all connections that no thread is using. The next command connects again."""
         self._node.close_idle_connections()
+
+    def reset(self) -> None:
+        """Prepares a retry: the idle connections lead to the server that has just failed."""
+        self.disconnect()

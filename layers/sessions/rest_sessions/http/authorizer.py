@@ -23,7 +23,7 @@ _OPERATION = re.compile(r"[A-Z]+ /\{app\}/([a-z]+).*")
 def authorize(event: Mapping[str, Any], keys: KeySource) -> dict[str, Any]:
     """API Gateway's answer for the key in `event`. A refusal is written to the audit log.
 
-    Raises RegistryUnreadable.
+    Raises RegistryUnavailable: API Gateway would cache a refusal, which would outlast the fault, but not an error.
     """
     principal = _authenticate(event, keys)
     if principal is None:
@@ -36,9 +36,8 @@ def _authenticate(event: Mapping[str, Any], keys: KeySource) -> Principal | None
     [credentials, *_] = event.get("identitySource") or [""]
     scheme, _, key = credentials.partition(" ")
     registry = keys.registry()
-    if scheme.lower() != _SCHEME or registry is None:
-        return None
-    return registry.find(key)
+    # RFC 9110, section 11.4, allows more than one space.
+    return registry.find(key.lstrip(" ")) if scheme.lower() == _SCHEME else None
 
 
 def _audit_refusal(event: Mapping[str, Any]) -> None:

@@ -26,7 +26,9 @@ from .request import Request
 # A gateway replaces bytes that are not UTF-8 with U+FFFD, which would make one id of two different ones.
 _NOT_IN_TEXT = "\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffd"
 _APP = re.compile(APP_PATTERN)
-_ID = re.compile(f"[^{_NOT_IN_TEXT}]{{1,{MAX_ID_CHARACTERS}}}")
+# API Gateway cuts a path at a decoded `?`, answers 400 to some `%`, and turns `%252F` into `/`. Clients resolve `.` and
+# `..`. So one user's id could become another's.
+_ID = re.compile(rf"(?!\.{{1,2}}\Z)[^/?%{_NOT_IN_TEXT}]{{1,{MAX_ID_CHARACTERS}}}")
 _IP = re.compile(f"[^{_NOT_IN_TEXT}]{{1,{MAX_IP_CHARACTERS}}}")
 _TOKEN = re.compile(r"[A-Za-z0-9]{64}")
 _CURSOR = re.compile(r"([0-9]{1,12})-([0-9a-f]{32})")

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-in
 import base64
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 from rest_sessions.access.principal import Principal
 
@@ -32,6 +33,14 @@ class Request:
         """The route as the template has it, such as `GET /{app}/get/{token}`. Unlike the path, it holds no token."""
         text: str = self._event.get("routeKey", "")
         return text
+
+    def query_names(self) -> list[str]:
+        """The names of all query parameters, in their order. One that is given twice is there twice.
+
+        API Gateway joins the values of such a parameter, so that `query` does not show it.
+        """
+        raw = self._event.get("rawQueryString")
+        return [name for name, _ in parse_qsl(raw, keep_blank_values=True)] if raw else list(self.query)
 
     @property
     def has_body(self) -> bool:

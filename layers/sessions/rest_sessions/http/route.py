@@ -1,14 +1,22 @@
 """A route: from API Gateway's event through the checks and the store to the answer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import update_wrapper
 from types import MappingProxyType
 from typing import Any
 
 from rest_sessions.access.principal import Operation, Principal
 from rest_sessions.deadline import deadline
-from rest_sessions.errors import ApiError, Forbidden, InternalError, SessionNotFound, StoreUnavailable
-from rest_sessions.limits import REQUEST_SECONDS
+from rest_sessions.errors import (
+    ApiError,
+    Forbidden,
+    InternalError,
+    InvalidValue,
+    SessionNotFound,
+    StoreUnavailable,
+    UnknownParameter,
+)
+from rest_sessions.limits import MAX_QUOTED_CHARACTERS, REQUEST_SECONDS
 from rest_sessions.runtime import load_settings, open_store, report_unavailable
 from rest_sessions.telemetry import count, frames, logger
 
@@ -59,7 +67,9 @@ class Route:
         self.is_audited = is_audited
         self.seconds = seconds
         self._handler = handler
-        self._readers = {name: parameter.reader(name) for name, parameter in self.parameters.items()}
+        self._path = self._readers("path")
+        self._query = self._readers("query")
+        self._body = self._readers("body")
         self._settings = load_settings()
         self._store = open_store()
 
@@ -94,7 +104,9 @@ class Route:
     def _serve(self, request: Request, principal: Principal | None) -> Response:
         if self.operation is not None and not _is_allowed(principal, self.operation, request):
             raise Forbidden
-        arguments = {name: read(request) for name, read in self._readers.items()}
+        arguments = {name: read(request) for name, read in self._path.items()}
+        _check_names(request, self._query)
+        arguments.update({name: read(request) for name, read in (self._query | self._body).items()})
         with deadline(self.seconds):
             result = self._handler(self._store, **arguments)
         if result is None:
@@ -105,6 +117,18 @@ class Route:
             if value := compute(result):
                 count(metric, value)
         return respond(result)
+
+    def _readers(self, place: str) -> dict[str, Callable[[Request], Any]]:
+        return {name: parameter.reader(name) for name, parameter in self.parameters.items() if parameter.place == place}
+
+
+def _check_names(request: Request, taken: Collection[str]) -> None:
+    names = request.query_names()
+    for name in names:
+        if name not in taken:
+            raise UnknownParameter(name[:MAX_QUOTED_CHARACTERS], taken)
+        if names.count(name) > 1:
+            raise InvalidValue(f"{name} must be given once")
 
 
 def _is_allowed(principal: Principal | None, operation: Operation, request: Request) -> bool:

@@ -1,12 +1,14 @@
 """Ending many sessions, in batches that never hold Redis up for long."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from rest_sessions.connection.client import Client
-from rest_sessions.connection.commands import ScriptCall
+from rest_sessions.connection.commands import Command, ScriptCall
 
 from .keys import Keyspace, Partition
 from .record import handle_in_expiry, handle_in_ids
+from .replies import items_of, number_of
 from .scripts import call
 
 # The most sessions that all scripts of one round trip end, because Redis serves nobody else until it is done.
@@ -22,13 +24,13 @@ def kill_all(client: Client, partitions: Sequence[Partition], first: str, last: 
     starts: list[tuple[Partition, str | bytes]] = [(partition, first) for partition in partitions]
     while starts:
         batch_size = _BATCH // len(starts)
-        found = client.run(
+        replies = client.run(
             *(("ZRANGEBYLEX", partition.ids, start, last, "LIMIT", 0, batch_size) for partition, start in starts)
         )
-        batches = [(partition, members) for (partition, _), members in zip(starts, found, strict=True) if members]
+        batches = _batches([partition for partition, _ in starts], replies)
         if batches:
             time = now()
-            killed += sum(client.run(*(_kill_call(partition, members, time) for partition, members in batches)))
+            killed += _run(client, [_kill_commands(partition, members, time) for partition, members in batches])
         starts = [(partition, b"(" + members[-1]) for partition, members in batches if len(members) == batch_size]
     return killed
 
@@ -45,15 +47,15 @@ def sweep_app(
     while partitions and should_continue():
         time = now()
         batch_size = _BATCH // len(partitions)
-        expired = client.run(
+        replies = client.run(
             *(
                 ("ZRANGEBYSCORE", partition.expiry, "-inf", f"({time}", "LIMIT", 0, batch_size)
                 for partition in partitions
             )
         )
-        batches = [(partition, members) for partition, members in zip(partitions, expired, strict=True) if members]
+        batches = _batches(partitions, replies)
         if batches:
-            removed += sum(client.run(*(_sweep_call(partition, members, time) for partition, members in batches)))
+            removed += _run(client, [_sweep_commands(partition, members, time) for partition, members in batches])
         partitions = [partition for partition, members in batches if len(members) == batch_size]
     _forget_empty(client, keys, app)
     return removed
@@ -61,18 +63,45 @@ def sweep_app(
 
 def _forget_empty(client: Client, keys: Keyspace, app: str) -> None:
     sizes = [("ZCARD", partition.expiry) for partition in keys.partitions(app)]
-    if not any(client.run(*sizes)):
+    if not any(map(number_of, client.run(*sizes))):
         client.run(("SREM", keys.apps, app))
         # A session that was created after the first look may have added the app before it was removed.
-        if any(client.run(*sizes)):
+        if any(map(number_of, client.run(*sizes))):
             client.run(("SADD", keys.apps, app))
 
 
-def _kill_call(partition: Partition, members: Sequence[bytes], now: int) -> ScriptCall:
-    sessions = [partition.session(handle_in_ids(member)) for member in members]
-    return call("kill_sessions", [*partition.index, *sessions], now, *members)
+def _batches(partitions: Sequence[Partition], replies: Sequence[Any]) -> list[tuple[Partition, list[bytes]]]:
+    """Each partition of which something was found, with that."""
+    return [(partition, items_of(reply)) for partition, reply in zip(partitions, replies, strict=True) if reply]
 
 
-def _sweep_call(partition: Partition, members: Sequence[bytes], now: int) -> ScriptCall:
-    sessions = [partition.session(handle_in_expiry(member)) for member in members]
-    return call("sweep_expired", [*partition.index, *sessions], now, *members)
+def _run(client: Client, commands: Sequence[Sequence[Command]]) -> int:
+    """Runs all commands in one round trip; the sum of what the scripts among them return."""
+    batch = [command for of_partition in commands for command in of_partition]
+    replies = client.run(*batch)
+    return sum(
+        number_of(reply) for command, reply in zip(batch, replies, strict=True) if isinstance(command, ScriptCall)
+    )
+
+
+def _kill_commands(partition: Partition, members: Sequence[bytes], now: int) -> list[Command]:
+    handles = {member: handle for member in members if (handle := handle_in_ids(member))}
+    return _commands("kill_sessions", partition, partition.ids, handles, members, now)
+
+
+def _sweep_commands(partition: Partition, members: Sequence[bytes], now: int) -> list[Command]:
+    handles = {member: handle for member in members if (handle := handle_in_expiry(member))}
+    return _commands("sweep_expired", partition, partition.expiry, handles, members, now)
+
+
+def _commands(
+    script: str, partition: Partition, key: str, handles: Mapping[bytes, str], members: Sequence[bytes], now: int
+) -> list[Command]:
+    commands: list[Command] = []
+    if handles:
+        sessions = [partition.session(handle) for handle in handles.values()]
+        commands.append(call(script, [*partition.index, *sessions], now, *handles))
+    # Members that this program did not write belong to no session. Left there, they would be found each time.
+    if foreign := [member for member in members if member not in handles]:
+        commands.append(("ZREM", key, *foreign))
+    return commands

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from operator import itemgetter
 
 from rest_sessions.connection.client import Client
@@ -11,6 +11,7 @@ from rest_sessions.model import Cursor, Page, Session
 
 from .keys import Partition
 from .record import cursors_of, to_session
+from .replies import items_of
 from .scripts import call
 
 # The most that one script finds or reads, because Redis serves nobody else meanwhile. One look at the index of an app
@@ -24,20 +25,40 @@ _READ_BATCH_BYTES = 500_000
 Entry = tuple[Cursor, Partition]
 
 
-def find_of_id(client: Client, partition: Partition, id: str, after: Cursor | None) -> Iterator[Entry]:
-    """The sessions of one user, the most recently used first, from `after` on."""
-    found: list[Cursor] = []
+def find_of_id(
+    client: Client, partition: Partition, id: str, after: Cursor | None, limit: int | None
+) -> Iterator[Entry]:
+    """The sessions of one user, the most recently used first, from `after` on.
+
+    The index has a user's sessions by handle. Sorting them all by last use must not cost more than a page, so a user
+    with more than _ID_INDEX_BATCH sessions gets them by handle, with cursors whose time of last use is 0.
+    """
+    if after is None or after.last_used:
+        found = _find_by_handle(client, partition, id, "", _ID_INDEX_BATCH)
+        first = list(islice(found, _ID_INDEX_BATCH + 1)) if after is None else list(found)
+        if after is not None or len(first) <= _ID_INDEX_BATCH:
+            for cursor in sorted(first, reverse=True):
+                if after is None or cursor < after:
+                    yield cursor, partition
+            return
+        found = chain(first, found)
+    else:
+        batch_size = min(limit + 1, _ID_INDEX_BATCH) if limit else _ID_INDEX_BATCH
+        found = _find_by_handle(client, partition, id, after.handle, batch_size)
+    for cursor in found:
+        yield Cursor(0, cursor.handle), partition
+
+
+def _find_by_handle(
+    client: Client, partition: Partition, id: str, after: str | bytes, batch_size: int
+) -> Iterator[Cursor]:
     while True:
-        last_handle = found[-1].handle if found else ""
-        keys = [partition.ids, partition.recent]
-        [reply] = client.run(call("list_sessions_of_id", keys, id, last_handle, _ID_INDEX_BATCH))
-        batch = cursors_of(reply)
-        found += batch
-        if len(batch) < _ID_INDEX_BATCH:
-            break
-    for cursor in sorted(found, reverse=True):
-        if after is None or cursor < after:
-            yield cursor, partition
+        [reply] = client.run(call("list_sessions_of_id", [partition.ids, partition.recent], id, after, batch_size))
+        items = items_of(reply)
+        yield from cursors_of(items)
+        if len(items) < 2 * batch_size:
+            return
+        after = items[-2]
 
 
 def find_of_app(
@@ -53,13 +74,16 @@ def find_of_app(
         replies = client.run(
             *(call("list_sessions_of_app", [partition.recent], *start, batch_size) for partition in partitions)
         )
-        found = [cursors_of(reply) for reply in replies]
+        found = [items_of(reply) for reply in replies]
         entries = [
-            (cursor, partition) for partition, cursors in zip(partitions, found, strict=True) for cursor in cursors
+            (cursor, partition)
+            for partition, items in zip(partitions, found, strict=True)
+            for cursor in cursors_of(items)
         ]
         # A partition with a full batch may have more sessions, all of them after the last one in the batch. So the
         # merged order is complete only up to the first such end.
-        complete_to = max((cursors[-1] for cursors in found if len(cursors) == batch_size), default=None)
+        ends = [items for items in found if len(items) == 2 * batch_size]
+        complete_to = max((_last_cursor(items) for items in ends), default=None)
         for cursor, partition in sorted(entries, key=itemgetter(0), reverse=True):
             if complete_to is not None and cursor < complete_to:
                 break
@@ -70,6 +94,12 @@ def find_of_app(
             return
         # The first batch did not fill the page, for example because many sessions have expired and await the sweep.
         after, batch_size = complete_to, _APP_INDEX_BATCH
+
+
+def _last_cursor(items: Sequence[bytes]) -> Cursor:
+    cursors = cursors_of(items)
+    # Without any handle of our form, the end is where all sessions of this second are behind.
+    return cursors[-1] if cursors else Cursor(int(items[-1]), "")
 
 
 def read_page(client: Client, entries: Iterator[Entry], now: int, limit: int | None) -> Page:
@@ -106,7 +136,7 @@ def _read(client: Client, entries: Sequence[Entry], now: int) -> Iterator[tuple[
         )
         for wanted, reply in zip(handles.values(), read, strict=True):
             # The script stops early when sessions are large. The next round trip asks for the rest.
-            replies.update(zip(wanted, reply, strict=False))
+            replies.update(zip(wanted, items_of(reply), strict=False))
         for cursor, _ in entries[given:]:
             if cursor.handle not in replies:
                 break

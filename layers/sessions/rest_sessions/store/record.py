@@ -11,8 +11,7 @@ _DATUM = "d:"
 
 def field_of(key: str) -> bytes:
     """The hash field that holds the datum `key`."""
-    # JSON can write a lone surrogate in a key. Plain UTF-8 cannot.
-    return f"{_DATUM}{key}".encode(errors="surrogatepass")
+    return f"{_DATUM}{key}".encode()
 
 
 def fields_of(data: Mapping[str, str]) -> list[bytes]:
@@ -23,7 +22,7 @@ def fields_of(data: Mapping[str, str]) -> list[bytes]:
 def to_session(fields: Sequence[bytes], now: int) -> Session:
     """The session in the fields and values of a hash, as it is `now` (seconds)."""
     pairs = iter(fields)
-    hash = {field.decode(errors="surrogatepass"): value.decode() for field, value in zip(pairs, pairs, strict=True)}
+    hash = {field.decode(): value.decode() for field, value in zip(pairs, pairs, strict=True)}
     expires_at = hash.get("ends")
     return Session(
         id=hash["id"],
@@ -42,17 +41,25 @@ def user_range(id: str) -> tuple[str, str]:
     return f"[{id}\0", f"({id}\1"
 
 
-def handle_in_ids(member: bytes) -> str:
-    """The handle in a member of `ids`, which is `ID NUL HANDLE`."""
-    return member[-HANDLE_LENGTH:].decode()
+def handle_in_ids(member: bytes) -> str | None:
+    """The handle in a member of `ids`, which is `ID NUL HANDLE`. None in a member of another form."""
+    return _handle(member[-HANDLE_LENGTH:]) if member[-HANDLE_LENGTH - 1 : -HANDLE_LENGTH] == b"\0" else None
 
 
-def handle_in_expiry(member: bytes) -> str:
-    """The handle in a member of `expiry`, which is `HANDLE:ID`."""
-    return member[:HANDLE_LENGTH].decode()
+def handle_in_expiry(member: bytes) -> str | None:
+    """The handle in a member of `expiry`, which is `HANDLE:ID`. None in a member of another form."""
+    return _handle(member[:HANDLE_LENGTH]) if member[HANDLE_LENGTH : HANDLE_LENGTH + 1] == b":" else None
 
 
-def cursors_of(reply: Sequence[bytes]) -> list[Cursor]:
-    """The cursors in `[handle, time of last use, handle, …]`."""
-    pairs = iter(reply)
-    return [Cursor(int(last_used), handle.decode()) for handle, last_used in zip(pairs, pairs, strict=True)]
+def _handle(text: bytes) -> str | None:
+    return text.decode() if len(text) == HANDLE_LENGTH and text.isalnum() else None
+
+
+def cursors_of(items: Sequence[bytes]) -> list[Cursor]:
+    """The cursors in `[handle, time of last use, handle, …]`, without those whose handle has another form."""
+    pairs = iter(items)
+    return [
+        Cursor(int(last_used), handle)
+        for text, last_used in zip(pairs, pairs, strict=True)
+        if (handle := _handle(text)) is not None
+    ]

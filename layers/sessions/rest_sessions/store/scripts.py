@@ -8,15 +8,8 @@ import hashlib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from rest_sessions.connection.commands import Argument, Script, ScriptCall
-from rest_sessions.errors import StoreUnavailable
-
-OK = b"OK"
-MISSING = b"MISSING"
-TOO_LARGE = b"TOO_LARGE"
-STATUSES = (OK, MISSING, TOO_LARGE)
 
 _FOLDER = Path(__file__).with_name("lua")
 _INCLUDE = "-- include: "
@@ -41,13 +34,3 @@ def _text(file: str) -> str:
 def call(name: str, keys: Sequence[str], *args: Argument) -> ScriptCall:
     """A call of the script `name`."""
     return ScriptCall(load_script(name), keys, args)
-
-
-def status_of(reply: Any) -> tuple[bytes, list[Any]]:
-    """The status in the reply of a script on one session, and the state that follows it.
-
-    Raises StoreUnavailable when no script can have sent this reply.
-    """
-    if isinstance(reply, list) and reply and reply[0] in STATUSES:
-        return reply[0], reply[1:]
-    raise StoreUnavailable("The reply is not that of a script")

@@ -4,20 +4,35 @@ The data of an app is in 16 partitions. All sessions of a user are in one of the
 user is atomic. An operation on an app asks all partitions in one round trip.
 """
 
+import re
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from rest_sessions.connection.client import Client
-from rest_sessions.limits import DEFAULT_TTL, MAX_DATA_BYTES, MAX_KEYS, check_data_size
+from rest_sessions.errors import StoreUnavailable
+from rest_sessions.limits import APP_PATTERN, DEFAULT_TTL, MAX_DATA_BYTES, MAX_KEYS, check_data_size
 from rest_sessions.model import Cursor, Data, Page, Session
 
 from .batches import kill_all, sweep_app
 from .keys import Keyspace, partition_of_id
 from .listings import find_of_app, find_of_id, read_page
 from .record import field_of, fields_of, to_session, user_range
-from .scripts import OK, TOO_LARGE, call, status_of
+from .replies import OK, TOO_LARGE, items_of, number_of, status_of
+from .scripts import call
 from .tokens import handle_of, new_token, partition_of_token
+
+_APP = re.compile(APP_PATTERN)
+
+# How often a process adds an app to the list of apps, at most.
+_NOTE_SECONDS = 300
+
+
+class AppsResult(NamedTuple):
+    """What was done for all apps together, and an error for each app whose data is damaged, by its name."""
+
+    total: int
+    errors: Mapping[str, Exception]
 
 
 class SessionStore:
@@ -33,11 +48,16 @@ class SessionStore:
         self._client = client
         self._keys = Keyspace(namespace)
         self._clock = clock
+        # When this process last added each app to the list of apps.
+        self._noted: dict[str, int] = {}
 
     def ping(self) -> str:
         """`PONG`, from Redis itself."""
         [reply] = self._client.run(("PING",))
-        return "PONG" if reply in (True, b"PONG") else str(reply)
+        # redis-py's cluster client turns the reply into True.
+        if reply not in (True, b"PONG"):
+            raise StoreUnavailable("The reply is not PONG")
+        return "PONG"
 
     def create_session(
         self,
@@ -52,6 +72,7 @@ class SessionStore:
 
         `ttl` is in seconds. `data` maps keys to JSON texts; a key whose value is None is left out.
         """
+        now = self._now()
         number = partition_of_id(id)
         token = new_token(number)
         handle = handle_of(token)
@@ -63,7 +84,7 @@ class SessionStore:
                 "create_session",
                 [*partition.index, partition.session(handle)],
                 handle,
-                self._now(),
+                now,
                 id,
                 ip,
                 ttl,
@@ -73,6 +94,7 @@ class SessionStore:
             ("SADD", self._keys.apps, app),
         )
         status_of(reply)
+        self._noted[app] = now
         return token
 
     def get_session(self, app: str, token: str) -> Session | None:
@@ -82,7 +104,7 @@ class SessionStore:
         """
         now = self._now()
         status, state = self._run_on_session("get_session", app, token, now)
-        return to_session(state[0], now) if status == OK else None
+        return self._used(app, state[0], now) if status == OK else None
 
     def set_session(self, app: str, token: str, changes: Data) -> Session | None:
         """Writes data of a session, which starts its idle timeout again. None if it is missing.
@@ -97,7 +119,7 @@ class SessionStore:
         status, state = self._run_on_session("set_session", app, token, now, *limits, len(written), *written, *removed)
         if status == TOO_LARGE:
             check_data_size(*state)
-        return to_session(state[0], now) if status == OK else None
+        return self._used(app, state[0], now) if status == OK else None
 
     def kill_session(self, app: str, token: str) -> int:
         """Ends a session: 1 if it was alive, else 0."""
@@ -107,7 +129,7 @@ class SessionStore:
     def list_sessions_of_id(self, app: str, id: str, limit: int | None = None, after: Cursor | None = None) -> Page:
         """The sessions of the user `id`. Paging is as in `list_sessions_of_app`."""
         partition = self._keys.partition(app, partition_of_id(id))
-        return read_page(self._client, find_of_id(self._client, partition, id, after), self._now(), limit)
+        return read_page(self._client, find_of_id(self._client, partition, id, after, limit), self._now(), limit)
 
     def list_sessions_of_app(self, app: str, dt: int, limit: int | None = None, after: Cursor | None = None) -> Page:
         """The sessions that were used in the last `dt` seconds, the most recently used first, from `after` on.
@@ -135,20 +157,35 @@ class SessionStore:
         """
         since = max(self._now() - dt, 0)
         commands = [("ZCOUNT", partition.users, since, "+inf") for partition in self._keys.partitions(app)]
-        return sum(self._client.run(*commands))
+        return sum(map(number_of, self._client.run(*commands)))
 
-    def count_active_users_of_all_apps(self, dt: int) -> int:
+    def count_active_users_of_all_apps(self, dt: int) -> AppsResult:
         """The sum of `count_active_users` over all apps."""
-        return sum(self.count_active_users(app, dt) for app in self._apps())
+        return self._sum_over_apps(lambda app: self.count_active_users(app, dt))
 
-    def sweep_expired(self, should_continue: Callable[[], bool] = lambda: True) -> int:
+    def sweep_expired(self, should_continue: Callable[[], bool] = lambda: True) -> AppsResult:
         """Removes the expired sessions of all apps, in bounded batches while `should_continue()`; their number."""
-        removed = 0
-        for app in self._apps():
-            if not should_continue():
-                break
-            removed += sweep_app(self._client, self._keys, app, self._now, should_continue)
-        return removed
+        return self._sum_over_apps(
+            lambda app: sweep_app(self._client, self._keys, app, self._now, should_continue) if should_continue() else 0
+        )
+
+    def _sum_over_apps(self, function: Callable[[str], int]) -> AppsResult:
+        [names] = self._client.run(("SMEMBERS", self._keys.apps))
+        total = 0
+        errors: dict[str, Exception] = {}
+        for name in sorted(items_of(names)):
+            app = name.decode(errors="replace")
+            if not _APP.fullmatch(app):
+                # What is not the name of an app may be anything, so no log may have it.
+                errors[""] = ValueError("The list of apps has an entry that is not the name of an app")
+                continue
+            try:
+                total += function(app)
+            except StoreUnavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - one damaged app must not stop the others
+                errors[app] = error
+        return AppsResult(total, errors)
 
     def _run_on_session(self, script: str, app: str, token: str, *args: str | bytes | int) -> tuple[bytes, list[Any]]:
         partition = self._keys.partition(app, partition_of_token(token))
@@ -156,9 +193,13 @@ class SessionStore:
         [reply] = self._client.run(call(script, [*partition.index, partition.session(handle)], handle, *args))
         return status_of(reply)
 
-    def _apps(self) -> list[str]:
-        [names] = self._client.run(("SMEMBERS", self._keys.apps))
-        return sorted(name.decode() for name in names)
+    def _used(self, app: str, fields: Sequence[bytes], now: int) -> Session:
+        """The session that was just used. Adds its app to the list of apps again from time to time."""
+        if now - self._noted.get(app, 0) >= _NOTE_SECONDS:
+            # Redis may have evicted the list, and without it nothing sweeps the app.
+            self._client.run(("SADD", self._keys.apps, app))
+            self._noted[app] = now
+        return to_session(fields, now)
 
     def _now(self) -> int:
         return int(self._clock())

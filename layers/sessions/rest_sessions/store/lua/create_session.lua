@@ -28,13 +28,19 @@ if long_expired[1] then
   remove_from_index(index, handles, owners)
 end
 
+-- The user may lack the right to one of these commands, and Redis undoes nothing. So the entry for the sweep comes first,
+-- and no hash stays without an expiry.
+redis.call('ZADD', index.expiry, now + ttl, expiry_member(handle, id))
+redis.call('ZADD', index.ids, '0', ids_member(id, handle))
+redis.call('ZADD', index.users, 'GT', now, id)
+redis.call('ZADD', index.recent, now, handle)
 redis.call('HSET', key, 'id', id, 'ip', ip, 'r', '1', 'w', '1', 'ttl', ttl, 'used', now, unpack(ARGV, 7))
 if no_resave then
   redis.call('HSET', key, 'ends', now + ttl)
 end
-redis.call('EXPIRE', key, ttl + LINGER)
-redis.call('ZADD', index.ids, '0', ids_member(id, handle))
-redis.call('ZADD', index.users, 'GT', now, id)
-redis.call('ZADD', index.recent, now, handle)
-redis.call('ZADD', index.expiry, now + ttl, expiry_member(handle, id))
+local expire = redis.pcall('EXPIRE', key, ttl + LINGER)
+if type(expire) == 'table' and expire.err then
+  redis.call('UNLINK', key)
+  return expire
+end
 return { 'OK' }

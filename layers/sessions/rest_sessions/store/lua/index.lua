@@ -10,8 +10,8 @@ local function index_of(keys)
   return { ids = keys[1], users = keys[2], recent = keys[3], expiry = keys[4] }
 end
 
--- Records one use of a live session: increments `counter` ('r' or 'w'), writes the given fields and values, and starts
--- the idle timeout again. Returns the new count as text.
+-- Records one use of a live session: increments `counter` ('r' or 'w'), writes the given fields and values, starts the
+-- idle timeout again, and restores the index entries that Redis evicted. Returns the new count as text.
 local function use_session(index, key, handle, session, counter, now, ...)
   local count = string.format('%d', session[counter] + 1)
   -- The time of last use never goes back, although the clocks of the callers differ a little. A second use within the
@@ -21,10 +21,11 @@ local function use_session(index, key, handle, session, counter, now, ...)
     return count
   end
   redis.call('HSET', key, counter, count, 'used', now, ...)
+  redis.call('ZADD', index.ids, '0', ids_member(session.id, handle))
   redis.call('ZADD', index.users, 'GT', now, session.id)
   redis.call('ZADD', index.recent, now, handle)
+  redis.call('ZADD', index.expiry, session.ends or now + session.ttl, expiry_member(handle, session.id))
   if not session.ends then
-    redis.call('ZADD', index.expiry, now + session.ttl, expiry_member(handle, session.id))
     redis.call('EXPIRE', key, session.ttl + LINGER)
   end
   return count

@@ -7,6 +7,18 @@
 -- Returns  {handle, time of last use, handle, …}, the most recently used first; of sessions with the same time of last
 --          use, the greatest handle first
 local recent, last_used, handle, limit = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
+
+-- Whether `a` comes before `b` in the order of bytes, which is that of Redis. Lua's own `<` follows the server's locale.
+local function is_less(a, b)
+  for i = 1, math.min(#a, #b) do
+    local x, y = a:byte(i), b:byte(i)
+    if x ~= y then
+      return x < y
+    end
+  end
+  return #a < #b
+end
+
 local first = 0
 if last_used ~= '' then
   -- Many sessions may share one second, so a bisection finds the rank of the cursor.
@@ -14,7 +26,7 @@ if last_used ~= '' then
   local high = low + redis.call('ZCOUNT', recent, last_used, last_used)
   while low < high do
     local middle = math.floor((low + high) / 2)
-    if redis.call('ZREVRANGE', recent, middle, middle)[1] < handle then
+    if is_less(redis.call('ZREVRANGE', recent, middle, middle)[1], handle) then
       high = middle
     else
       low = middle + 1

@@ -6,7 +6,7 @@
 -- ARGV[1]  id
 -- ARGV[2]  the handle after which to start, empty for the first
 -- ARGV[3]  the most sessions to return
--- Returns  {handle, time of last use, handle, …} by handle
+-- Returns  {handle, time of last use, handle, …} by handle; 1 for a time that the index has lost
 local ids, recent = KEYS[1], KEYS[2]
 local id, after, limit = ARGV[1], ARGV[2], ARGV[3]
 local first, last = user_range(id)
@@ -23,6 +23,6 @@ for i, member in ipairs(handles) do
 end
 local found = {}
 for i, last_used in ipairs(redis.call('ZMSCORE', recent, unpack(handles))) do
-  found[2 * i - 1], found[2 * i] = handles[i], last_used
+  found[2 * i - 1], found[2 * i] = handles[i], last_used or '1'
 end
 return found

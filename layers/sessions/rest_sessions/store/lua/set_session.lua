@@ -67,8 +67,8 @@ if data_fields > most_fields or bytes > most_bytes then
   return { 'TOO_LARGE', data_fields, bytes }
 end
 
-for i = FIRST + n, #ARGV do
-  redis.call('HDEL', key, ARGV[i])
+if #ARGV >= FIRST + n then
+  redis.call('HDEL', key, unpack(ARGV, FIRST + n))
 end
 fields[place_of_w] = use_session(index_of(KEYS), key, handle, session, 'w', now, unpack(ARGV, FIRST, FIRST + n - 1))
 return { 'OK', fields }

@@ -1,0 +1,32 @@
+"""Replies of Redis, checked for their form: what answers at the address may be anything but Redis."""
+
+from typing import Any
+
+from rest_sessions.errors import StoreUnavailable
+
+# The statuses with which a script on one session answers.
+OK = b"OK"
+MISSING = b"MISSING"
+TOO_LARGE = b"TOO_LARGE"
+STATUSES = (OK, MISSING, TOO_LARGE)
+
+
+def status_of(reply: Any) -> tuple[bytes, list[Any]]:
+    """The status in the reply of a script on one session, and the state that follows it. Raises StoreUnavailable."""
+    if isinstance(reply, list) and reply and reply[0] in STATUSES:
+        return reply[0], reply[1:]
+    raise StoreUnavailable("The reply is not that of a script")
+
+
+def number_of(reply: Any) -> int:
+    """An integer reply. Raises StoreUnavailable."""
+    if isinstance(reply, int):
+        return reply
+    raise StoreUnavailable("The reply is not an integer")
+
+
+def items_of(reply: Any) -> list[Any]:
+    """The items of an array reply. Raises StoreUnavailable."""
+    if isinstance(reply, list):
+        return reply
+    raise StoreUnavailable("The reply is not an array")
