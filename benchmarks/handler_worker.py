@@ -191,7 +191,7 @@ def serve(contender: Any) -> None:
         elif order["do"] == "killall":
             answer = open_store().kill_sessions_of_app(order["app"])
         elif order["do"] == "sweep":
-            answer = open_store().sweep_expired()
+            answer = open_store().sweep_expired().total
         elif order["do"] == "prepare":
             prepared = contender.events(order["operation"], order["count"])
         else:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from rest_sessions.errors import StoreUnavailable, SweepIncomplete
-from rest_sessions.runtime import open_store, report_damaged, report_unavailable
+from rest_sessions.runtime import open_store, report_failed_apps, report_unavailable
 from rest_sessions.telemetry import count
 
 # The most that one batch and the rest of the run may take.
@@ -22,7 +22,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
         raise
     count("SessionsExpired", expired.total)
     count("ActiveUsers", active.total)
-    if damaged := {**active.errors, **expired.errors}:
-        report_damaged(damaged, function_request_id=context.aws_request_id)
+    if errors := {**active.errors, **expired.errors}:
+        report_failed_apps(errors, function_request_id=context.aws_request_id)
         raise SweepIncomplete
     return {"expired": expired.total}

@@ -108,11 +108,11 @@ def test_allows_what_the_key_allows_and_nothing_else(http, store, server) -> Non
         f"Bearer {SECRETS['admin'][:-1]}",
         f"Bearer {SECRETS['admin']}x",
         f"Bearer {SECRETS['admin'].upper()}",
-        f"Bearer  {SECRETS['admin']}",
+        f"Bearer\t{SECRETS['admin']}",
         f"Bearer {SECRETS['admin']}, Bearer {SECRETS['admin']}",
         "Bearer *",
     ],
-    ids=["none", "empty", "no-key", "no-scheme", "basic", "prefix", "longer", "case", "blanks", "two", "star"],
+    ids=["none", "empty", "no-key", "no-scheme", "basic", "prefix", "longer", "case", "tab", "two", "star"],
 )
 def test_refuses_a_wrong_key(http, store, server, authorization) -> None:
     token = store.create_session("webapp", "peter", IP)
@@ -177,13 +177,15 @@ def test_generates_and_prints_a_key_if_none_is_given() -> None:
         dev.stop()
 
 
-@pytest.mark.parametrize("registry", ["", "{", "[]", '{"keys": []}', '{"keys": [{"name": "web"}]}'])
+@pytest.mark.parametrize("registry", ["", "{", "[]", '{"keys": [{"name": "web"}]}'])
 def test_a_broken_registry_lets_nobody_in(server, registry) -> None:
     dev = Dev({"REDIS_URL": server.url, "NAMESPACE": NAMESPACE, "AUTH": "1", "API_KEYS": registry or " "})
     try:
         for authorization in (f"Bearer {SECRETS['admin']}", "Bearer", ""):
             answer = httpx.get(f"{dev.url}/webapp/activity?dt=60", headers={"Authorization": authorization})
-            assert answer.status_code in (401, 403)
+            # SAM answers 502 where API Gateway answers 500: an error of the authorizer, which it does not cache.
+            assert answer.status_code == (502 if authorization else 401)
+            assert answer.json().keys() == {"message"}
         assert httpx.get(f"{dev.url}/ping").status_code == 200
     finally:
         dev.stop()

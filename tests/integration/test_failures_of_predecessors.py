@@ -72,7 +72,7 @@ def test_05_colon_in_an_id(store: SessionStore, clock: Clock, keys, id) -> None:
     assert store.count_active_users(APP, 60) == 0
     store.create_session(APP, id, IP, ttl=10)
     clock.now += 11
-    assert store.sweep_expired() == 1
+    assert store.sweep_expired().total == 1
     assert keys() == set()
 
 
@@ -114,7 +114,7 @@ def test_08_the_sweep_kills_a_used_session(store: SessionStore, clock: Clock) ->
     """At the boundary the sweep and a read agree that a session is alive. The sweep checks it again before removal."""
     token = store.create_session(APP, "peter", IP, ttl=10)
     clock.now += 10
-    assert store.sweep_expired() == 0
+    assert store.sweep_expired().total == 0
     assert store.get_session(APP, token)
     clock.now += 11
     used_meanwhile = SessionStore(store._client, store._keys.namespace, Clock(clock.now - 1))
@@ -128,7 +128,7 @@ def test_08_the_sweep_kills_a_used_session(store: SessionStore, clock: Clock) ->
         return replies
 
     store._client.run = use_between_look_and_kill
-    assert store.sweep_expired() == 0
+    assert store.sweep_expired().total == 0
     assert store.get_session(APP, token)
 
 
@@ -138,7 +138,7 @@ def test_09_an_id_that_blocks_the_server() -> None:
             parse_id(id)
 
 
-@pytest.mark.parametrize("ttl", ["3600abc", "1e5", "3600 ", "0x10", "", "99999999999999999999", "2592001"])
+@pytest.mark.parametrize("ttl", ["3600abc", "1e5", "3600 ", "0x10", "", "99999999999999999999", "34560001"])
 def test_10_text_as_ttl(ttl) -> None:
     if ttl == "":
         assert parse_ttl(ttl) == 7200
@@ -159,7 +159,7 @@ def test_11_cluster(servers: Servers, namespace, clock: Clock, name) -> None:
     assert len(slots) == 16 + 1
     assert store.kill_session(APP, tokens[0]) == store.kill_sessions_of_id(APP, "user1") == 1
     clock.now += 11
-    assert store.sweep_expired() == 98
+    assert store.sweep_expired().total == 98
     assert server.keys(namespace) == set()
 
 

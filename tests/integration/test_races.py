@@ -122,7 +122,7 @@ def test_a_create_while_the_sweep_forgets_its_app(real_store, real_server, names
         return run(*commands)
 
     real_store._client.run = create_before_forgetting
-    assert real_store.sweep_expired() == 1
+    assert real_store.sweep_expired().total == 1
     with real_server.connect() as client:
         assert client.smembers(f"{namespace}:apps") == {APP.encode()}
 
@@ -141,7 +141,7 @@ def test_a_create_that_loads_its_script_while_the_sweep_forgets_its_app(
 
     def sweep_before_the_second(commands):
         if commands[0][0] == "EVAL":
-            assert sweeping.sweep_expired() == 1
+            assert sweeping.sweep_expired().total == 1
         return send(commands)
 
     real_store._client._server.execute = sweep_before_the_second

@@ -221,7 +221,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        assert self.store.sweep_expired() == self.model.sweep()
+        assert self.store.sweep_expired().total == self.model.sweep()
 
     @rule(app=APPS, id=IDS, limit=LIMITS)
     def list_of_id(self, app, id, limit) -> None:

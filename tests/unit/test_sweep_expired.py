@@ -44,7 +44,7 @@ def test_stops_in_time(handler, monkeypatch):
     assert handler({}, context) == {"expired": False}
 
 
-def test_counts_what_it_could_and_then_reports_each_damaged_app(handler, monkeypatch, capfd, caplog):
+def test_counts_what_it_could_and_then_reports_each_app_that_failed(handler, monkeypatch, capfd, caplog):
     errors = {"shop": ValueError("a value of hunter2"), "": TypeError("hunter2")}
     monkeypatch.setattr(runtime.open_store(), "sweep_expired", lambda _: done(3, errors))
     monkeypatch.setattr(runtime.open_store(), "count_active_users_of_all_apps", lambda _: done(5, errors))
@@ -52,7 +52,7 @@ def test_counts_what_it_could_and_then_reports_each_damaged_app(handler, monkeyp
     caplog.clear()
     with pytest.raises(SweepIncomplete):
         handler({}, Context())
-    assert [record.getMessage() for record in caplog.records] == ["The data of an app is damaged"] * 2
+    assert [record.getMessage() for record in caplog.records] == ["The sweep could not clear an app"] * 2
     assert sorted((record.app, record.error) for record in caplog.records) == [
         ("", "TypeError"),
         ("shop", "ValueError"),

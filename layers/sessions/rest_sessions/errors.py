@@ -41,7 +41,7 @@ class RegistryUnavailable(RestSessionsError):
 
 
 class SweepIncomplete(RestSessionsError):
-    """The sweep cleared all apps but some whose data in Redis is damaged. The log has a line for each."""
+    """The sweep could not clear some apps, for example because their data is damaged. The log has a line for each."""
 
 
 class ApiError(RestSessionsError):

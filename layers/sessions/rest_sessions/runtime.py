@@ -56,11 +56,11 @@ def _reconnect_after_restore(client: Client, store: SessionStore) -> None:
     register_after_restore(_connect, store)
 
 
-def report_damaged(apps: Mapping[str, Exception], **log_fields: str) -> None:
-    """Logs each app whose data in Redis is damaged; `log_fields` identify the run."""
-    for app, error in apps.items():
+def report_failed_apps(errors: Mapping[str, Exception], **log_fields: str) -> None:
+    """Logs each app that the sweep could not clear, with its error; `log_fields` identify the run."""
+    for app, error in errors.items():
         details = {"app": app, "error": type(error).__name__, "frames": frames(error.__traceback__)}
-        logger.error("The data of an app is damaged", extra={**log_fields, **details})
+        logger.error("The sweep could not clear an app", extra={**log_fields, **details})
 
 
 def report_unavailable(error: StoreUnavailable, **log_fields: str) -> None:

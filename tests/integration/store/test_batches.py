@@ -37,11 +37,11 @@ class TestSweep:
             for i in range(130):
                 store.create_session(app, f"user{i}", IP, ttl=10)
         clock.now += 10
-        assert store.sweep_expired() == 0
+        assert store.sweep_expired().total == 0
         clock.now += 1
-        assert store.sweep_expired() == 260
+        assert store.sweep_expired().total == 260
         assert keys() == set()
-        assert store.sweep_expired() == 0
+        assert store.sweep_expired().total == 0
 
     def test_leaves_live_sessions(self, store, clock) -> None:
         short = store.create_session(APP, "peter", IP, ttl=10)
@@ -50,25 +50,25 @@ class TestSweep:
         clock.now += 5
         store.get_session(APP, fixed)
         clock.now += 6
-        assert store.sweep_expired() == 2
+        assert store.sweep_expired().total == 2
         assert store.get_session(APP, short) is None
         assert store.get_session(APP, living)
         assert ids(store.list_sessions_of_app(APP, 60)) == ["peter"]
         assert store.count_active_users(APP, 60) == 1
-        assert store.sweep_expired() == 0
+        assert store.sweep_expired().total == 0
 
     def test_continues_only_while_should_continue(self, store, clock) -> None:
         store.create_session(APP, "peter", IP, ttl=10)
         clock.now += 11
-        assert store.sweep_expired(lambda: False) == 0
-        assert store.sweep_expired() == 1
+        assert store.sweep_expired(lambda: False).total == 0
+        assert store.sweep_expired().total == 1
 
     def test_removes_the_index_entries_of_sessions_that_redis_dropped(self, store, server, clock, keys) -> None:
         store.create_session(APP, "peter", IP, ttl=10)
         with server.connect() as client:
             client.delete(next(key for key in keys() if ":s:" in key))
         clock.now += 11
-        assert store.sweep_expired() == 1
+        assert store.sweep_expired().total == 1
         assert keys() == set()
 
     def test_create_clears_no_session_that_is_still_used(self, store, clock) -> None:

@@ -128,7 +128,7 @@ class TestData:
         assert store.set_session(APP, token, {"a": None}).data == {}
         assert '"d"' not in store.get_session(APP, token).json
 
-    @pytest.mark.parametrize("key", ["id", "r", "ttl", "used", "ends", "__proto__", "d:a", "\0", " ", "딸기", "\ud800"])
+    @pytest.mark.parametrize("key", ["id", "r", "ttl", "used", "ends", "__proto__", "d:a", " ", "딸기", ""])
     def test_no_key_is_special(self, store: SessionStore, key: str) -> None:
         token = store.create_session(APP, "peter", IP, data={key: '"x"'})
         assert store.set_session(APP, token, {"other": "1"}).data == {key: '"x"', "other": "1"}

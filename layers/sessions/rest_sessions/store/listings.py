@@ -70,7 +70,7 @@ def find_of_app(
     """
     batch_size = min(limit + 1, _APP_INDEX_BATCH) if limit else _APP_INDEX_BATCH
     while True:
-        start = (after.last_used, after.handle) if after else ("", "")
+        start = (after.last_used, after.handle.encode(errors="surrogateescape")) if after else ("", "")
         replies = client.run(
             *(call("list_sessions_of_app", [partition.recent], *start, batch_size) for partition in partitions)
         )
@@ -97,9 +97,8 @@ def find_of_app(
 
 
 def _last_cursor(items: Sequence[bytes]) -> Cursor:
-    cursors = cursors_of(items)
-    # Without any handle of our form, the end is where all sessions of this second are behind.
-    return cursors[-1] if cursors else Cursor(int(items[-1]), "")
+    # This program may not have written the member, so its bytes may be anything.
+    return Cursor(int(items[-1]), items[-2].decode(errors="surrogateescape"))
 
 
 def read_page(client: Client, entries: Iterator[Entry], now: int, limit: int | None) -> Page:

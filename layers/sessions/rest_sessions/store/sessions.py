@@ -29,7 +29,7 @@ _NOTE_SECONDS = 300
 
 
 class AppsResult(NamedTuple):
-    """What was done for all apps together, and an error for each app whose data is damaged, by its name."""
+    """What was done for all apps together, and the error of each app for which it failed, by the app's name."""
 
     total: int
     errors: Mapping[str, Exception]
