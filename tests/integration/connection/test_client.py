@@ -1,6 +1,9 @@
 """The connection: the faults that it survives, and the errors that it reports."""
 
+import contextlib
 import socket
+import socketserver
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -8,6 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import hiredis
 import pytest
 import redis
 from cryptography import x509
@@ -20,7 +24,11 @@ from rest_sessions.connection.client import Client
 from rest_sessions.deadline import deadline
 from rest_sessions.errors import StoreUnavailable
 from rest_sessions.settings import Settings
+from rest_sessions.store.keys import PARTITIONS
 from rest_sessions.store.sessions import SessionStore
+from rest_sessions.store.tokens import new_token
+from tests.cases import CASES
+from tests.conftest import Clock
 from tests.load import SECONDS, wait_until
 from tests.proxy import proxy_before
 from tests.servers import Server, binary_of, cluster_options
@@ -113,6 +121,85 @@ def test_a_server_that_cannot_serve_now(namespace, options, reason) -> None:
         with pytest.raises(StoreUnavailable) as raised:
             store_at(urlsplit(url).port, namespace).create_session(APP, "peter", IP)
         assert raised.value.reason == reason
+
+
+class _AnswerToAll(socketserver.StreamRequestHandler):
+    """Speaks Redis's protocol, and gives one answer to every command."""
+
+    def handle(self) -> None:
+        commands = hiredis.Reader()
+        while data := self.request.recv(65536):
+            commands.feed(data)
+            while commands.gets() is not False:
+                self.request.sendall(self.server.answer)
+
+
+@pytest.mark.parametrize("answer", [b"+OK\r\n", b"$-1\r\n", b":1\r\n", b"*0\r\n", b"$5\r\nhello\r\n"], ids=ascii)
+@pytest.mark.parametrize("operation", CASES)
+def test_a_server_that_answers_anything_is_not_redis(namespace, operation, answer) -> None:
+    server = socketserver.ThreadingTCPServer((LOOPBACK, 0), _AnswerToAll)
+    server.answer = answer
+    server.daemon_threads = True
+    with server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        store = store_at(server.server_address[1], namespace)
+        # An empty array says that nothing is there, and a number is one.
+        is_plausible = answer == b"*0\r\n" and operation.startswith(("list_", "kill_sessions_"))
+        is_plausible |= answer == b":1\r\n" and operation == "count_active_users"
+        with contextlib.nullcontext() if is_plausible else pytest.raises(StoreUnavailable):
+            CASES[operation].run(operation, store, new_token(0))
+        store._client.disconnect()
+        server.shutdown()
+
+
+@pytest.mark.parametrize("operation", CASES)
+def test_a_node_of_a_cluster_without_the_setting_for_clusters(servers, namespace, operation) -> None:
+    store = store_at(urlsplit(servers.get("redis-cluster").url).port, namespace)
+    reasons = set()
+    # Some partitions are on this node, others are not.
+    for partition in range(PARTITIONS):
+        try:
+            CASES[operation].run(operation, store, new_token(partition))
+        except StoreUnavailable as error:
+            reasons.add(error.reason)
+    assert reasons == {"MovedError: the server is a node of a cluster; set REDIS_CLUSTER=1"}
+
+
+def test_a_connection_that_was_unused_for_300_seconds_is_replaced(real_server: Server, namespace, monkeypatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr("rest_sessions.connection.node.time", clock)
+    with proxy_before(real_server) as proxy:
+        store = store_at(proxy.port, namespace)
+        store.ping()
+        clock.now += 299
+        store.ping()
+        assert proxy.connections == 1
+        clock.now += 301
+        store.ping()
+        assert proxy.connections == 2
+        # A clock that was set back says nothing.
+        clock.now -= 10_000
+        store.ping()
+        assert proxy.connections == 3
+
+
+def test_the_first_calls_to_a_cluster_open_one_connection_to_each_node(servers, namespace) -> None:
+    server = servers.get("redis-cluster")
+
+    def connections(client) -> list[int]:
+        return [node.info("stats")["total_connections_received"] for node in server.nodes(client)]
+
+    with server.connect() as client:
+        before = connections(client)
+        store = SessionStore(Client(server.settings(namespace)), namespace)
+        store.ping()
+        opened = [now - then for now, then in zip(connections(client), before, strict=True)]
+        assert sorted(opened) == [0, 0, 1]
+        for number in range(50):
+            store.get_session(APP, store.create_session(APP, f"user{number}", IP))
+            store.count_active_users(APP, 60)
+        opened = [now - then for now, then in zip(connections(client), before, strict=True)]
+        assert opened == [1, 1, 1]
 
 
 def test_user_password_and_database_come_from_the_url(namespace, real_server) -> None:

@@ -1,13 +1,20 @@
 """Listings: their order, their pages, and what they omit."""
 
+import subprocess
+from collections.abc import Iterator
 from itertools import chain
+from pathlib import Path
 
 import pytest
 
+from dev.embedded_store import server_process
+from rest_sessions.connection.client import Client
+from rest_sessions.settings import Settings
 from rest_sessions.store.keys import partition_of_id
 from rest_sessions.store.sessions import SessionStore
 from tests.conftest import Clock
 from tests.pages import all_pages, ids
+from tests.servers import binary_of
 
 APP = "webapp"
 IP = "192.0.2.7"
@@ -102,3 +109,64 @@ class TestListing:
         assert [session.idle for session in (*first.sessions, *second.sessions)] == [0, 11]
         assert store.get_session(APP, found)
         assert store.get_session(APP, latest)
+
+
+@pytest.fixture
+def danish_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of a server in a locale that sorts `aa` after `z`, and so handles in another order than bytes."""
+    made = subprocess.run(["localedef", "-i", "da_DK", "-f", "UTF-8", tmp_path / "da_DK.UTF-8"], check=False)
+    if made.returncode:
+        pytest.skip("localedef lacks the sources of da_DK")
+    monkeypatch.setenv("LOCPATH", str(tmp_path))
+    monkeypatch.setenv("LC_ALL", "da_DK.UTF-8")
+    with server_process(binary_of("redis-server")) as url:
+        yield url
+
+
+def test_pages_of_one_second_are_whole_in_every_locale(danish_server: str, namespace: str, clock: Clock) -> None:
+    store = SessionStore(Client(Settings(danish_server, False, namespace, False)), namespace, clock)
+    tokens = [store.create_session(APP, f"user{number}", IP) for number in range(400)]
+    pages = all_pages(lambda after: store.list_sessions_of_app(APP, 60, 7, after))
+    listed = [id for page in pages for id in ids(page)]
+    assert len(listed) == len(set(listed)) == len(tokens)
+
+
+class TestLargeUser:
+    """A user with more sessions than one look at the index returns."""
+
+    @pytest.fixture(autouse=True)
+    def small_index_batch(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("rest_sessions.store.listings._ID_INDEX_BATCH", 20)
+
+    @pytest.mark.parametrize("limit", [1, 6, 20, 1000, None])
+    def test_pages_join_to_the_whole(self, store: SessionStore, clock: Clock, limit: int | None) -> None:
+        for number in range(21):
+            clock.now += 1
+            store.create_session(APP, "peter", str(number))
+        pages = list(all_pages(lambda after: store.list_sessions_of_id(APP, "peter", limit, after)))
+        assert sorted(int(session.ip) for page in pages for session in page.sessions) == list(range(21))
+        assert len(pages) == (-(-21 // limit) if limit else 1)
+
+    def test_of_20_sessions_is_still_sorted_by_last_use(self, store: SessionStore, clock: Clock) -> None:
+        for number in range(20):
+            clock.now += 1
+            store.create_session(APP, "peter", str(number))
+        pages = all_pages(lambda after: store.list_sessions_of_id(APP, "peter", 6, after))
+        assert [int(session.ip) for page in pages for session in page.sessions] == list(range(19, -1, -1))
+
+    def test_a_listing_that_began_goes_on_in_its_order(self, store: SessionStore, clock: Clock) -> None:
+        tokens = []
+        for number in range(20):
+            clock.now += 1
+            tokens.append(store.create_session(APP, "peter", str(number)))
+        by_last_use = store.list_sessions_of_id(APP, "peter", 6)
+        store.create_session(APP, "peter", "20")
+        rest = store.list_sessions_of_id(APP, "peter", 1000, by_last_use.next)
+        assert [int(session.ip) for session in rest.sessions] == list(range(13, -1, -1))
+        by_handle = store.list_sessions_of_id(APP, "peter", 6)
+        store.kill_session(APP, tokens[0])
+        store.kill_session(APP, tokens[1])
+        rest = store.list_sessions_of_id(APP, "peter", 1000, by_handle.next)
+        listed = {int(session.ip) for session in (*by_handle.sessions, *rest.sessions)}
+        assert listed >= set(range(2, 21))
+        assert len(by_handle.sessions) + len(rest.sessions) == len(listed)

@@ -72,7 +72,8 @@ def _forget_empty(client: Client, keys: Keyspace, app: str) -> None:
 
 def _batches(partitions: Sequence[Partition], replies: Sequence[Any]) -> list[tuple[Partition, list[bytes]]]:
     """Each partition of which something was found, with that."""
-    return [(partition, items_of(reply)) for partition, reply in zip(partitions, replies, strict=True) if reply]
+    found = [(partition, items_of(reply)) for partition, reply in zip(partitions, replies, strict=True)]
+    return [(partition, members) for partition, members in found if members]
 
 
 def _run(client: Client, commands: Sequence[Sequence[Command]]) -> int:

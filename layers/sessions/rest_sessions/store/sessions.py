@@ -55,7 +55,7 @@ class SessionStore:
         """`PONG`, from Redis itself."""
         [reply] = self._client.run(("PING",))
         # redis-py's cluster client turns the reply into True.
-        if reply not in (True, b"PONG"):
+        if reply is not True and reply != b"PONG":
             raise StoreUnavailable("The reply is not PONG")
         return "PONG"
 
