@@ -7,7 +7,7 @@ without a search for an order that would explain it.
 import random
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from math import inf
@@ -172,6 +172,10 @@ class _SessionHistory:
         """Whether the kill can have taken effect at a moment after all hits and before all misses."""
         return max(kill.begin, self._begin) <= min(kill.last_effect, self._end)
 
+    def may_have_ended_between_attempts(self, kill: Call) -> bool:
+        """Whether the kill can have ended what the first attempt of a resent create made, before the second."""
+        return kill in self.kills and kill.begin <= self.create.end and self.create.begin <= kill.last_effect
+
     def violations(self, *, exact: bool) -> Iterator[str]:
         yield from self._order_violations(exact=exact)
         for hit in self.hits:
@@ -231,14 +235,19 @@ def _miscounts(
     kills: Sequence[Call], sessions: Sequence[_SessionHistory], calls: Sequence[Call], *, exact: bool
 ) -> Iterator[str]:
     """Matches the counts of kills with the sessions that ended. Each count needs a session of its own."""
-    sessions = [session for session in sessions if session.has_ended]
+    ends: list[tuple[_SessionHistory, Callable[[Call], bool]]] = [
+        (session, session.may_have_ended_by) for session in sessions if session.has_ended
+    ]
+    if not exact:
+        # A create that was resent made its session twice, and the first may have been killed and counted in between.
+        ends += [(session, session.may_have_ended_between_attempts) for session in sessions]
     counted = [kill for kill in kills if not kill.failed for _ in range(kill.answer)]
     ended_by: dict[int, Call] = {}
 
     # Kuhn's algorithm for bipartite matching: counts on one side, ended sessions on the other.
     def match(kill: Call, seen: set[int]) -> bool:
-        for number, session in enumerate(sessions):
-            if number not in seen and kill in session.kills and session.may_have_ended_by(kill):
+        for number, (session, may_have_ended_by) in enumerate(ends):
+            if number not in seen and kill in session.kills and may_have_ended_by(kill):
                 seen.add(number)
                 if number not in ended_by or match(ended_by[number], seen):
                     ended_by[number] = kill
@@ -250,5 +259,5 @@ def _miscounts(
     unknown = sum(call.operation == "create" and call.failed for call in calls)
     if len(unmatched) > unknown:
         yield f"{len(counted)} kills were counted, of which {len(unmatched)} fit no session that ended"
-    if exact and len(ended_by) < len(sessions):
-        yield f"{len(sessions)} sessions ended, and {len(ended_by)} were counted"
+    if exact and len(ended_by) < len(ends):
+        yield f"{len(ends)} sessions ended, and {len(ended_by)} were counted"

@@ -228,6 +228,23 @@ class TestResentCall:
         assert store.get_session(APP, token) == session
         assert store.kill_sessions_of_app(APP) == 1
 
+    def test_of_create_makes_its_session_again_if_it_was_killed_between_the_attempts(
+        self, store, proxy, admin, namespace
+    ) -> None:
+        [direct] = stores_at(port_of(admin), namespace)[:1]
+        killed = []
+
+        def kill_and_drop(client: socket.socket, reply: bytes) -> None:
+            proxy.on_reply = forward
+            killed.append(direct.kill_sessions_of_id(APP, "peter"))
+
+        proxy.on_reply = kill_and_drop
+        token = store.create_session(APP, "peter", IP)
+        assert killed == [1]
+        # As if the create had come after the kill, which has counted a session that nobody was told of.
+        assert store.get_session(APP, token).r == 1
+        assert store.kill_sessions_of_id(APP, "peter") == 1
+
     def test_of_set_loses_no_key(self, store, drop_next) -> None:
         token = store.create_session(APP, "peter", IP, data={"k": "1", "l": "1"})
         drop_next()

@@ -147,6 +147,13 @@ class TestAfterFailures:
         for answer in (session(1, 1), None):
             assert violations([create(0, 1), failed("kill", 2, 3), get(4, 5, answer)], exact=False) == []
 
+    def test_a_create_that_was_resent_may_be_counted_twice(self):
+        history = [create(0, 3), kill(1, 2, 1, "kill_of_id"), get(4, 5, session(1, 1)), kill(6, 7, 1)]
+        assert violations(history, exact=False) == []
+        assert violations(history) == ["2 kills were counted, of which 1 fit no session that ended"]
+        later = [create(0, 1), kill(2, 3, 1, "kill_of_id"), kill(6, 7, 1)]
+        assert violations(later, exact=False) == ["2 kills were counted, of which 1 fit no session that ended"]
+
     def test_a_create_that_failed_may_be_counted_once(self):
         history = [failed("create", 0, 1, token=""), kill(2, 3, 1, "kill_of_id")]
         assert violations(history, exact=False) == []
