@@ -153,6 +153,11 @@ def operations(resources):
             yield f"{method.upper()} {path}", operation
 
 
+def schemes_of(operation):
+    """The security schemes to which a route refers. Any of them opens it."""
+    return {scheme for requirement in operation.get("security", []) for scheme in requirement}
+
+
 def statements(role):
     for policy in role.get("Policies", []):
         yield from policy["PolicyDocument"]["Statement"]
@@ -181,11 +186,29 @@ class TestRoute:
         assert sorted(allowed) == sorted(f"{name}Aliaslive" for name in FUNCTIONS - {"SweepExpired"})
 
     def test_has_its_authorizer_unless_it_is_ping(self, resources, parameters):
-        security = {route: operation["security"] for route, operation in operations(resources)}
-        assert len(security) == len(ROUTES)
-        assert security.pop("GET /ping") == [{"NONE": []}]
-        authorizer = AUTHORIZERS[parameters.get("AuthMode", "token")]
-        assert set(map(str, security.values())) == {str([{authorizer: []}])}
+        schemes = {route: schemes_of(operation) for route, operation in operations(resources)}
+        assert len(schemes) == len(ROUTES)
+        assert schemes.pop("GET /ping") <= {"NONE"}
+        assert set(map(frozenset, schemes.values())) == {frozenset([AUTHORIZERS[parameters.get("AuthMode", "token")]])}
+
+    def test_refers_to_no_scheme_that_would_fail_the_import(self, resources):
+        """API Gateway warns about a scheme that the document does not define, such as SAM's NONE."""
+        used = set().union(*(schemes_of(operation) for _, operation in operations(resources)))
+        undefined = used - document(resources)["components"]["securitySchemes"].keys()
+        warnings_fail = resources["Api"]["Properties"].get("FailOnWarnings", False)
+        assert undefined <= (set() if warnings_fail else {"NONE"})
+
+    @pytest.mark.parametrize("mode", AUTHORIZERS)
+    def test_that_says_nothing_of_an_authorizer_is_closed(self, mode):
+        template = read()
+        route = template["Resources"]["Forgetful"] = copy.deepcopy(template["Resources"]["Ping"])
+        route["Properties"]["Events"]["Route"]["Properties"] = {
+            "ApiId": {"Ref": "Api"},
+            "Method": "GET",
+            "Path": "/forgetful",
+        }
+        schemes = {route: schemes_of(operation) for route, operation in operations(translate(template, AuthMode=mode))}
+        assert schemes["GET /forgetful"] == {AUTHORIZERS[mode]}
 
     def test_is_throttled(self):
         settings = translate(ThrottleRate="7", ThrottleBurst="9")["ApiApiGatewayDefaultStage"]["Properties"]
