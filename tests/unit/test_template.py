@@ -464,14 +464,25 @@ class TestVersions:
             assert alarms == {"FunctionErrorsAlarm", "InternalErrorsAlarm", "StoreUnavailableAlarm", "AuthorizerAlarm"}
             assert "CodeDeployLambdaAliasUpdate" in resources[f"{name}Aliaslive"]["UpdatePolicy"]
 
-    @pytest.mark.parametrize("type", ["AllAtOnce", "Canary10Percent5Minutes"])
+    @pytest.mark.parametrize("type", ["Canary10Percent5Minutes", "Canary10Percent15Minutes"])
     def test_are_deployed_as_the_parameter_says(self, type):
         group = translate(DeploymentType=type)["GetSessionDeploymentGroup"]["Properties"]
         assert group["DeploymentConfigName"]["Fn::Sub"][1] == {"ConfigName": type}
 
-    def test_that_are_deployed_all_at_once_watch_no_alarm(self):
-        group = translate(DeploymentType="AllAtOnce")["GetSessionDeploymentGroup"]["Properties"]
-        assert not group.get("AlarmConfiguration", {}).get("Alarms")
+    def test_that_are_deployed_all_at_once_use_no_codedeploy(self):
+        resources = translate(DeploymentType="AllAtOnce")
+        assert [name for name, resource in resources.items() if "CodeDeploy" in str(resource)] == []
+        assert of_type(resources, "AWS::Lambda::Alias").keys() == {f"{name}Aliaslive" for name in FUNCTIONS}
+
+    def test_are_deployed_by_codedeploy_unless_all_at_once(self):
+        template = read()
+        ways = template["Mappings"]["CodeDeploy"]
+        assert ways.keys() == set(template["Parameters"]["DeploymentType"]["AllowedValues"])
+        assert {way for way, values in ways.items() if values["Enabled"] == "false"} == {"AllAtOnce"}
+
+    def test_are_deleted_when_a_new_one_is_deployed(self, resources):
+        versions = {name for name, resource in resources.items() if resource["Type"] == "AWS::Lambda::Version"}
+        assert {resources[name].get("DeletionPolicy") for name in versions} == {"Delete"}
 
     @staticmethod
     def versions(template=None, **parameters):
