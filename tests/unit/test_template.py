@@ -8,6 +8,8 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+from samcli.lib.cfn_language_extensions.api import process_template
 from samcli.yamlhelper import yaml_parse
 from samtranslator.translator.transform import transform
 
@@ -710,6 +712,61 @@ class TestDashboard:
             'SEARCH(\'{AWS/Lambda,FunctionName} MetricName="Duration" FunctionName=${AWS::StackName}'
             " NOT FunctionName=Authorize NOT FunctionName=SweepExpired', 'p99', 60)"
         )
+
+
+# What the cache cannot be without, beside what holds data.
+KEPT = {
+    "AWS::EC2::SecurityGroup",
+    "AWS::EC2::Subnet",
+    "AWS::EC2::VPC",
+    "AWS::ElastiCache::ServerlessCache",
+    "AWS::ElastiCache::User",
+    "AWS::ElastiCache::UserGroup",
+    "AWS::Logs::LogGroup",
+    "AWS::SecretsManager::Secret",
+}
+
+
+def deployed_with(environment):
+    """The parameters of an environment in samconfig.toml."""
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
+    overrides = config[environment]["deploy"]["parameters"]["parameter_overrides"]
+    return dict(override.split("=", 1) for override in overrides if not override.startswith("file://"))
+
+
+class TestKeepData:
+    @pytest.mark.parametrize(("environment", "policy"), [("dev", "Delete"), ("staging", "Delete"), ("prod", "Retain")])
+    def test_keeps_data_in_prod_alone(self, environment, policy):
+        resources = translate(**deployed_with(environment))
+        kept = {name: resource for name, resource in resources.items() if resource["Type"] in KEPT}
+        assert {resource["Type"] for resource in kept.values()} == KEPT
+        for name, resource in kept.items():
+            assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == policy, name
+        others = {resource.get("DeletionPolicy", "Delete") for resource in resources.values()}
+        assert others == {"Delete", policy}
+
+    def test_keeps_all_that_the_kept_cache_refers_to(self):
+        resources = translate(KeepData="true")
+        waiting, kept = {"Cache"}, set()
+        while waiting:
+            name = waiting.pop()
+            kept.add(name)
+            waiting |= (set(references(resources[name])) & resources.keys()) - kept
+        assert {resources[name]["DeletionPolicy"] for name in kept} == {"Retain"}
+        assert kept >= {"Cache", "CacheUser", "CacheUserGroup", "SubnetA", "SubnetB", "SecurityGroup", "Vpc"}
+
+    @pytest.mark.parametrize("keep", ["true", "false"])
+    def test_is_resolved_by_the_language_extensions_even_where_a_condition_is_false(self, parameters, keep):
+        template = read()
+        values = {name: str(p.get("Default", "")) for name, p in template["Parameters"].items()}
+        processed = process_template(template, {**values, **parameters, "KeepData": keep})["Resources"]
+        policies = {
+            resource.get(policy)
+            for resource in processed.values()
+            for policy in ("DeletionPolicy", "UpdateReplacePolicy")
+        }
+        # The language extensions do not know RetainExceptOnCreate.
+        assert policies == {None, "Retain" if keep == "true" else "Delete"}
 
 
 def references(value):
