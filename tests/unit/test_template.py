@@ -446,12 +446,21 @@ class TestLogs:
             "identity.sourceIp",
             "routeKey",
             "status",
+            "error.message",
+            "authorizer.error",
+            "integration.integrationStatus",
             "authorizer.name",
             "identity.userArn",
             "responseLatency",
             "integrationLatency",
             "responseLength",
         }
+
+    @pytest.mark.parametrize("value", ["-", "Service Unavailable", "429"])
+    def test_of_access_are_json_with_and_without_an_error(self, resources, value):
+        settings = resources["ApiApiGatewayDefaultStage"]["Properties"]["AccessLogSettings"]
+        line = json.loads(re.sub(r"\$context\.[\w.]+", value, settings["Format"]))
+        assert {line["errorMessage"], line["authorizerError"], line["lambdaStatus"]} == {value}
 
 
 class TestVersions:
