@@ -634,7 +634,7 @@ def matches(pattern, line):
             return value is None
         return value is not None and (operand == "*" or value == json.loads(operand)) == (operator == "=")
 
-    alternatives = re.fullmatch(r"\{ \((.+)\) \}", pattern)[1].split(") || (")
+    alternatives = re.fullmatch(r"\{ \(?(.+?)\)? \}", pattern)[1].split(") || (")
     return any(all(map(holds, alternative.split(" && "))) for alternative in alternatives)
 
 
@@ -645,8 +645,8 @@ class TestAlarms:
                 assert alarm.get("AlarmActions") == alarm.get("OKActions") == topics
 
     def test_of_the_cache_exist_only_for_an_own_cache(self, resources, parameters):
-        of_the_cache = {"EvictionsAlarm", "CacheDataAlarm", "CacheEcpuAlarm"} & resources.keys()
-        assert len(of_the_cache) == (0 if "RedisEndpoint" in parameters else 3)
+        of_the_cache = {"EvictionsAlarm", "CacheDataAlarm", "CacheEcpuAlarm", "CacheThrottlesAlarm"} & resources.keys()
+        assert len(of_the_cache) == (0 if "RedisEndpoint" in parameters else 4)
 
     def test_are_all_explained(self):
         text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -697,6 +697,42 @@ class TestAlarms:
     def test_of_functions_errors_count_nothing_else(self, resources, line):
         assert not matches(resources["FunctionErrors"]["Properties"]["FilterPattern"], line)
 
+    @pytest.mark.parametrize(("status", "counts"), [("429", True), ("200", False), ("-", False)])
+    def test_of_throttles_count_each_request_that_lambda_throttled(self, resources, status, counts):
+        throttles = resources["FunctionThrottles"]["Properties"]
+        assert throttles["LogGroupName"] == {"Ref": "AccessLogs"}
+        assert matches(throttles["FilterPattern"], {"lambdaStatus": status, "status": "503"}) == counts
+        [transformation] = throttles["MetricTransformations"]
+        alarm = resources["FunctionThrottlesAlarm"]["Properties"]
+        assert (alarm["Namespace"], alarm["MetricName"]) == ("RestSessions", transformation["MetricName"])
+        assert not alarm.keys() & {"Dimensions", "Metrics"}
+        assert (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"]) == (
+            "Sum",
+            "GreaterThanThreshold",
+            0,
+        )
+
+    def test_watch_what_loses_requests_before_a_function_runs(self):
+        resources = translate()
+        watched = {
+            (metric["MetricStat"]["Metric"]["MetricName"], str(metric["MetricStat"]["Metric"]["Dimensions"]))
+            for name in ("AuthorizerAlarm", "CacheThrottlesAlarm")
+            for metric in resources[name]["Properties"]["Metrics"]
+            if "MetricStat" in metric
+        }
+        authorizer = str([{"Name": "FunctionName", "Value": {"Ref": "Authorize"}}])
+        cache = str([{"Name": "clusterId", "Value": {"Ref": "Cache"}}])
+        assert watched >= {
+            ("Throttles", authorizer),
+            ("ThrottledCmds", cache),
+            ("IamAuthenticationThrottling", cache),
+        }
+
+    def test_take_at_most_ten_metrics_and_no_search(self, resources):
+        for name, alarm in of_type(resources, "AWS::CloudWatch::Alarm").items():
+            assert len(alarm.get("Metrics", [])) <= 10, name
+            assert "SEARCH" not in str(alarm), name
+
 
 def dashboard(resources):
     """The text of the dashboard, with the parts that the template inserts."""
@@ -709,8 +745,34 @@ def dashboard(resources):
 class TestDashboard:
     def test_is_json_about_existing_resources(self, resources, parameters):
         text = dashboard(resources)
-        assert len(json.loads(text)["widgets"]) == (6 if "RedisEndpoint" in parameters else 8)
+        assert len(json.loads(text)["widgets"]) == (7 if "RedisEndpoint" in parameters else 10)
         assert set(re.findall(r"\$\{(\w+)}", text)) <= resources.keys()
+
+    def test_shows_what_is_throttled_and_refused(self):
+        resources = translate()
+        metrics = [m for w in json.loads(dashboard(resources))["widgets"] for m in w["properties"]["metrics"]]
+        of_the_cache = {metric[1] for metric in metrics if metric[0] == "AWS/ElastiCache"}
+        assert of_the_cache >= {
+            "AuthenticationFailures",
+            "IamAuthenticationThrottling",
+            "NewConnections",
+            "ThrottledCmds",
+        }
+        assert all(metric[2:4] == ["clusterId", "${Cache}"] for metric in metrics if metric[0] == "AWS/ElastiCache")
+        [throttles] = [m[0]["expression"] for m in metrics if "Throttles" in str(m)]
+        assert throttles == (
+            "SEARCH('{AWS/Lambda,FunctionName} MetricName=\"Throttles\" FunctionName=${AWS::StackName}', 'Sum', 60)"
+        )
+
+    def test_places_no_widget_over_another(self, resources):
+        cells = [
+            (x, y)
+            for widget in json.loads(dashboard(resources))["widgets"]
+            for x in range(widget["x"], widget["x"] + widget["width"])
+            for y in range(widget["y"], widget["y"] + widget["height"])
+        ]
+        assert len(cells) == len(set(cells))
+        assert max(x for x, _ in cells) < 24
 
     def test_finds_the_routes_by_the_names_of_functions(self, resources):
         [widget] = [w["properties"] for w in json.loads(dashboard(resources))["widgets"] if "route" in str(w)]
