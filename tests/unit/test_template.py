@@ -2,8 +2,11 @@
 
 import copy
 import json
+import os
 import re
+import subprocess
 import tomllib
+from fnmatch import fnmatchcase
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -913,6 +916,111 @@ class TestParameters:
             assert f"file://{path}" in deploy["parameter_overrides"]
             stacks.add(deploy["stack_name"])
         assert len(stacks) == 3
+
+
+# Parts of resource types that the template does not use. With KmsKeyArn the key's own policy admits the role.
+UNUSED = [
+    "codedeploy:RegisterOnPremisesInstance",
+    "ec2:*SubnetCidrBlock",
+    "ec2:*VpcEncryptionControl",
+    "ec2:ModifyVpcTenancy",
+    "elasticfilesystem:*",
+    "firehose:*",
+    "iam:*RolePermissionsBoundary",
+    "kms:*",
+    "lambda:AssociateRuntimeAlias",
+    "lambda:PassCapacityProvider",
+    "logs:PutBearerTokenAuthentication",
+    "logs:PutDataProtectionPolicy",
+    "logs:PutIndexPolicy",
+    "logs:PutLogGroupDeletionProtection",
+    "s3:REST.*",
+    "s3files:*",
+    "secretsmanager:*Replicat*",
+]
+
+
+def allows(patterns, action):
+    return any(fnmatchcase(action.lower(), pattern.lower()) for pattern in patterns)
+
+
+@pytest.fixture(scope="module")
+def policy():
+    return json.loads((ROOT / "docs" / "deploy-policy.json").read_text(encoding="utf-8"))
+
+
+class TestDeployPolicy:
+    def test_allows_what_cloudformation_does_with_each_resource_type(self, resources, policy):
+        allowed = set().union(*map(actions, policy["Statement"]))
+        for type in {resource["Type"] for resource in resources.values()}:
+            handlers = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", type).schema["handlers"]
+            for handler in ("create", "read", "update", "delete"):
+                for action in handlers.get(handler, {}).get("permissions", []):
+                    assert allows(allowed, action) or allows(UNUSED, action), (type, action)
+
+    def test_is_small_enough_for_a_managed_policy(self, policy):
+        assert len("".join(json.dumps(policy).split())) <= 6144
+
+    def test_allows_no_whole_service_and_is_bound_to_the_stacks(self, policy):
+        for statement in policy["Statement"]:
+            assert not any(action.endswith((":*", "*:*")) or action == "*" for action in actions(statement))
+            resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+            if "*" in resources:
+                assert statement["Sid"] in {"Network", "WithoutResource"}
+
+    def test_knows_the_names_that_the_stack_gives(self, policy):
+        text = json.dumps(policy)
+        template = translate()
+        for type, service in (("AWS::SecretsManager::Secret", "secret"), ("AWS::Lambda::LayerVersion", "layer")):
+            for name in of_type(template, type):
+                assert f":{service}:{re.sub('[0-9a-f]{10}$', '', name)}" in text
+        for group in of_type(template, "AWS::Logs::LogGroup").values():
+            assert f"log-group:{group['LogGroupName']['Fn::Sub'].removesuffix('${AWS::StackName}')}*" in text
+        for stack in ("rest-sessions-dev", "rest-sessions-staging", "rest-sessions-prod"):
+            assert stack in (ROOT / "samconfig.toml").read_text(encoding="utf-8")
+            assert fnmatchcase(
+                f"arn:aws:cloudformation:r:ACCOUNT:stack/{stack}/1", policy["Statement"][0]["Resource"][0]
+            )
+
+
+@pytest.fixture(scope="module")
+def steps():
+    """What the workflow does to deploy to prod, after its approval."""
+    workflow = yaml_parse((ROOT / ".github" / "workflows" / "deploy.yml").read_text(encoding="utf-8"))
+    return workflow["jobs"]["prod"]["steps"]
+
+
+class TestDeployWorkflow:
+    @staticmethod
+    def index(steps, text):
+        [index] = [index for index, step in enumerate(steps) if text in step.get("run", "")]
+        return index
+
+    def test_protects_prod_from_deletion(self, steps):
+        protection = self.index(steps, "update-termination-protection")
+        assert "--enable-termination-protection --stack-name rest-sessions-prod" in steps[protection]["run"]
+        assert protection > self.index(steps, "make deploy ENV=prod")
+
+    @pytest.mark.parametrize("newer", [False, True])
+    def test_deploys_to_prod_only_the_head_of_main(self, steps, tmp_path, newer):
+        check = self.index(steps, "commits/main")
+        assert check < self.index(steps, "make deploy ENV=prod")
+        assert "if" not in steps[check]
+        assert "continue-on-error" not in steps[check]
+        for name, answer in (("gh", "new" if newer else "tested"), ("git", "tested")):
+            command = tmp_path / name
+            command.write_text(f"#!/bin/sh\necho {answer}\n", encoding="utf-8")
+            command.chmod(0o755)
+        done = subprocess.run(
+            ["bash", "-e", "-c", steps[check]["run"]],
+            env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "GITHUB_REPOSITORY": "owner/repository"},
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+        assert done.returncode == (1 if newer else 0), done.stderr
+        assert ("::error::" in done.stdout) == newer
 
 
 def test_compose_starts_the_same_as_make_local():
