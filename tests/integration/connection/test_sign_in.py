@@ -85,7 +85,7 @@ def test_the_templates_user_may_do_all_that_the_store_does(user) -> None:
 
 
 def test_the_templates_user_needs_each_of_its_rights(user, real_server) -> None:
-    needed_by_clusters = {"cluster|slots", "command"}
+    needed_by_clusters = {"cluster|slots"}
     for command in re.findall(r"\+(\S+)", ACCESS):
         if command in needed_by_clusters and not real_server.is_cluster:
             continue
