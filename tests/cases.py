@@ -119,3 +119,8 @@ CASES = {
         round_trips=1,
     ),
 }
+
+# The functions that use a session, and answer `{}` for a missing one.
+USES = [function for function, case in CASES.items() if case.on_empty == "{}"]
+# The functions that end sessions.
+KILLS = [function for function, case in CASES.items() if "SessionsKilled" in case.metrics]

@@ -3,12 +3,17 @@
 import base64
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 _FILES = sorted((Path(__file__).parents[1] / "events").glob("*.json"))
 
 EVENTS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in _FILES}
+
+_ROUTES = [event.get("routeKey", "") for event in EVENTS.values()]
+# The word before the token, in the path of each route that has one.
+WORDS_BEFORE_TOKEN = sorted(set(re.findall(r"(\w+)/\{token}", " ".join(_ROUTES))))
 
 
 def request(name: str, *, path=(), query=(), headers=(), **parts) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from urllib.parse import unquote
 
 import pytest
 
+from tests.events import WORDS_BEFORE_TOKEN
+
 WINDOW = 12
 # Only this much of a longer secret is searched for. No token is longer.
 _LOOKED_FOR = 6 * WINDOW
@@ -34,7 +36,7 @@ KINDS = ("token", "key", "datum")
 # The output of the tests' own process, the output of `make dev` and other processes, and the bodies of error answers.
 PLACES = ("log", "process", "error body")
 
-_TOKEN_IN_PATH = re.compile(r"/(?:get|set|kill)/([^/]+)")
+_TOKEN_IN_PATH = re.compile(rf"/(?:{'|'.join(WORDS_BEFORE_TOKEN)})/([^/]+)")
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 

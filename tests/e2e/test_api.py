@@ -68,7 +68,7 @@ def test_listings_killsoid_and_killall(http, app) -> None:
     assert http.get(f"/{app}/soapp", params={"dt": 60}).json() == {"sessions": []}
 
 
-@pytest.mark.parametrize("id", ["user@example.com", "a:b", "딸기", "a b", "a+b", "50%", "ä" * 128], ids=ascii)
+@pytest.mark.parametrize("id", ["user@example.com", "a:b", "딸기", "a b", "a+b", "ä" * 128], ids=ascii)
 def test_ids_of_all_kinds(http, app, id) -> None:
     path = httpx.URL(f"/{app}/soid/").copy_with(path=f"/{app}/soid/{id}")
     answer = http.put(httpx.URL("/").copy_with(path=f"/{app}/create/{id}", query=b"ip=192.0.2.7"))
@@ -88,8 +88,8 @@ def test_data_comes_back_as_it_was_sent(http, app) -> None:
 def test_the_largest_body(http, app) -> None:
     token = create(http, app, "peter")
     headers = {"Content-Type": "application/json; charset=utf-8"}
-    largest = json.dumps({"a": "x" * (60_000 - len('{"a": ""}'))}).encode()
-    assert len(largest) == 60_000
+    largest = json.dumps({"a": "x" * (262_144 - len('{"a": ""}'))}).encode()
+    assert len(largest) == 262_144
     assert http.post(f"/{app}/set/{token}", content=largest, headers=headers).status_code == 200
     answer = http.post(f"/{app}/set/{token}", content=largest + b" ", headers=headers)
     assert (answer.status_code, answer.json()["name"]) == (413, "tooLarge")

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from tests.events import EVENTS
+from tests.routes import ROUTES
 
 REQUESTS = {name: event for name, event in EVENTS.items() if "routeKey" in event}
 DOCUMENTATION = [ip_network(net) for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")]
@@ -54,8 +55,9 @@ class TestRequest:
         assert set(event.get("pathParameters", {})) == set(re.findall(r"\{(\w+)\}", route))
         assert event["headers"].get("content-length", "0") == str(len(event.get("body", "").encode()))
 
-    def test_has_a_json_body_only_if_it_is_a_put_or_post(self, event):
-        has_body = event["requestContext"]["http"]["method"] in ("PUT", "POST")
+    def test_has_a_json_body_only_if_the_route_takes_one(self, event):
+        routes = [route for name, route in ROUTES.items() if EVENTS[name] is event]
+        has_body = any(parameter.place == "body" for route in routes for parameter in route.parameters.values())
         assert ("body" in event) is has_body
         assert event["headers"].get("content-type") == ("application/json" if has_body else None)
 

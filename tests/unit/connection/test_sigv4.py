@@ -84,6 +84,7 @@ class Endpoint:
     def __init__(self):
         self.requests = 0
         self.status = 200
+        self.body = None
         endpoint = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -99,7 +100,7 @@ class Endpoint:
                 }
                 self.send_response(endpoint.status)
                 self.end_headers()
-                self.wfile.write(json.dumps(body).encode())
+                self.wfile.write(json.dumps(body).encode() if endpoint.body is None else endpoint.body)
 
             def log_message(self, *args):
                 pass
@@ -140,6 +141,31 @@ def test_there_is_no_token_while_the_endpoint_fails(endpoint):
     with pytest.raises(OSError, match="answered 500"):
         signer.sign()
     endpoint.status = 200
+    assert signer.sign()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"hunter2",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"AccessKeyId": "hunter2", "SecretAccessKey": "hunter2", "Expiration": "2026-01-01T00:00:00Z"}',
+        b'{"AccessKeyId": "A", "SecretAccessKey": "hunter2", "Token": "T", "Expiration": "hunter2"}',
+        b'{"AccessKeyId": "A", "SecretAccessKey": "hunter2", "Token": "T", "Expiration": 5}',
+        b"\xff",
+    ],
+    ids=ascii,
+)
+def test_no_token_is_signed_if_the_endpoint_sends_no_credentials(endpoint, body):
+    endpoint.body = body
+    signer = TokenSigner(CACHE, "app", endpoint.environment, lambda: NOW)
+    with pytest.raises(OSError, match="sent none") as raised:
+        signer.sign()
+    assert "hunter2" not in str(raised.value)
+    endpoint.body = None
     assert signer.sign()
 
 

@@ -16,7 +16,7 @@ from rest_sessions.model import Page
 from rest_sessions.settings import Settings
 from rest_sessions.store.sessions import SessionStore
 from rest_sessions.telemetry import logger
-from tests.cases import CASES, CURSOR, SESSION, TOKEN
+from tests.cases import CASES, CURSOR, KILLS, SESSION, TOKEN, USES
 from tests.events import EVENTS, in_base64, request
 from tests.routes import OPERATIONS, ROUTES, load
 
@@ -135,13 +135,13 @@ class TestAnswer:
     def test_of_ping_is_the_bare_word(self, api):
         assert api.call("ping")["body"] == "PONG"
 
-    @pytest.mark.parametrize("function", ["get_session", "set_session"])
+    @pytest.mark.parametrize("function", USES)
     def test_of_a_missing_session_is_an_empty_object(self, api, function):
         getattr(api.store, function).return_value = None
         assert api.call(function) == {"statusCode": 200, "headers": HEADERS, "body": "{}"}
 
     @pytest.mark.usefixtures("missing_is_404")
-    @pytest.mark.parametrize("function", ["get_session", "set_session"])
+    @pytest.mark.parametrize("function", USES)
     def test_of_a_missing_session_is_404_if_configured(self, api, function):
         getattr(api.store, function).return_value = None
         response = api.call(function)
@@ -505,14 +505,14 @@ class TestSecrecy:
         leak = f"{event['rawPath']} {event.get('body')} hunter2 {TOKEN}"
         errors = {"store": StoreUnavailable("refused"), "service": ValueError(leak), "too-large": TooLarge("too large")}
         api.fail(function, errors.get(outcome))
-        if outcome == "missing" and function in ("get_session", "set_session"):
+        if outcome == "missing" and function in USES:
             api.store.configure_mock(**{f"{function}.return_value": None})
         api.call(function)
         assert [log["level"] for log in output.logs] == (["ERROR"] if outcome in ("store", "service") else [])
         for secret in filter(None, secrets_of(event)):
             assert secret not in output.text
 
-    @pytest.mark.parametrize("function", ["get_session", "set_session", "kill_session"])
+    @pytest.mark.parametrize("function", [name for name, route in ROUTES.items() if "token" in route.parameters])
     def test_refusal_of_a_token_does_not_repeat_it(self, api, output, function):
         response = api.call(function, request(function, path={"token": f"{TOKEN}-hunter2"}))
         assert response["body"] == '{"name":"invalidFormat","message":"Invalid token format"}'
@@ -603,8 +603,8 @@ class TestAuditLog:
     @pytest.mark.parametrize("function", OPERATIONS)
     def test_has_every_killsoid_and_killall(self, api, output, function):
         api.call(function)
-        kills = {"kill_sessions_of_id": "killsoid", "kill_sessions_of_app": "killall"}
-        assert output.audit_log == ([("web", kills[function], "web-shop", "done")] if function in kills else [])
+        is_audited = function in ("kill_sessions_of_id", "kill_sessions_of_app")
+        assert output.audit_log == ([("web", OPERATIONS[function], "web-shop", "done")] if is_audited else [])
 
     @pytest.mark.parametrize(
         ("error", "outcome"),
@@ -656,13 +656,13 @@ class TestMetrics:
         assert output.metrics == CASES[function].metrics
         assert output.logs == []
 
-    @pytest.mark.parametrize("function", ["kill_session", "kill_sessions_of_id", "kill_sessions_of_app"])
+    @pytest.mark.parametrize("function", KILLS)
     def test_do_not_count_a_kill_of_nothing(self, api, output, function):
         getattr(api.store, function).return_value = 0
         api.call(function)
         assert output.metrics == {}
 
-    @pytest.mark.parametrize("function", ["get_session", "set_session"])
+    @pytest.mark.parametrize("function", USES)
     def test_count_a_missing_session(self, api, output, function):
         getattr(api.store, function).return_value = None
         api.call(function)
