@@ -12,9 +12,8 @@ from collections.abc import Iterator
 
 from samcli.local.docker.exceptions import ProcessSigTermException
 
-from dev.api_page import api_page
 from dev.embedded_store import LOOPBACK, embedded_store
-from dev.gateway import Gateway, load_handlers, read_template
+from dev.gateway import DOCUMENT_PATH, VIEWER_PATH, Gateway, load_handlers, read_template
 from dev.key import new_entry
 from rest_sessions.access.principal import EVERYTHING
 from rest_sessions.errors import ConfigurationError, StoreUnavailable
@@ -52,10 +51,11 @@ def chosen_store() -> Iterator[str]:
         yield f"{name}; sessions are lost when it stops"
 
 
-def configure_keys() -> str:
-    """The curl option that sends a key, or "" if no key is needed. Sets AUTH_MODE and API_KEYS in the environment.
+def configure_keys() -> tuple[str, str]:
+    """The curl option that sends a key, or "" if no key is needed, and a sentence about who may call.
 
-    With AUTH=1 it uses the keys in API_KEYS, or generates one. Exits with a message when AUTH is wrong.
+    Sets AUTH_MODE and API_KEYS in the environment. With AUTH=1 it uses the keys in API_KEYS, or generates one.
+    Exits with a message when AUTH is wrong.
     """
     auth = os.environ.get("AUTH", "")
     if auth not in ("", "0", "1"):
@@ -63,13 +63,16 @@ def configure_keys() -> str:
     if auth != "1":
         # The authorizer is loaded like every function, so it needs a registry, but it is never called.
         os.environ |= {"AUTH_MODE": "none", "API_KEYS": '{"keys": []}'}
-        return ""
+        return "", "not required: open to everyone on this machine. AUTH=1 requires one"
     os.environ["AUTH_MODE"] = "token"
     if os.environ.get("API_KEYS"):
-        return "-H 'Authorization: Bearer …' "
+        return "-H 'Authorization: Bearer …' ", "required, one of those in API_KEYS"
     entry = new_entry("dev", [EVERYTHING], [EVERYTHING])
     os.environ["API_KEYS"] = json.dumps({"keys": [entry]})
-    return f"-H 'Authorization: Bearer {entry['key']}' "
+    return (
+        f"-H 'Authorization: Bearer {entry['key']}' ",
+        "required; this run has the one below. For your own: API_KEYS='{\"keys\": […]}', with entries from make key",
+    )
 
 
 def is_listening(port: int) -> bool:
@@ -79,17 +82,30 @@ def is_listening(port: int) -> bool:
     return False
 
 
-def announce(port: int, store: str, header: str) -> None:
+def reachability() -> str:
+    """Why the store does not answer; empty when it does."""
+    # When it is imported, its logger reads the environment that main() sets.
+    from rest_sessions.runtime import open_store  # noqa: PLC0415
+
+    try:
+        open_store().ping()
+    except StoreUnavailable as error:
+        return f", UNREACHABLE: requests get 503 until it answers ({error.reason})"
+    return ""
+
+
+def announce(port: int, store: str, header: str, keys: str) -> None:
     """Waits until the API listens on the port, then prints its address and how to use it."""
+    store += reachability()
     while not is_listening(port):
         time.sleep(0.05)
     address = f"http://{LOOPBACK}:{port}"
-    access = "a key is required" if header else "open to everyone on this machine"
     print(
-        f"REST Sessions listens on {address}, {access}\n"
+        f"REST Sessions listens on {address}\n"
         f"Store: {store}\n"
+        f"Key:   {keys}\n"
         f"Try:   curl {header}-X PUT '{address}/webapp/create/user123?ip=192.168.99.22'\n"
-        f"Docs:  {address}/api.html, made from {address}/openapi.yaml\n"
+        f"Docs:  {address}{VIEWER_PATH}, where you can try each route; as a file: {address}{DOCUMENT_PATH}\n"
         "Ctrl-C stops it.",
         flush=True,
     )
@@ -101,7 +117,7 @@ def sweep_regularly(gateway: Gateway) -> None:
         time.sleep(SWEEP_SECONDS)
         # The function has logged the error; the next sweep retries.
         with contextlib.suppress(StoreUnavailable):
-            gateway.local_lambda_runner.call("SweepExpired", {})
+            gateway.runner.call("SweepExpired", {})
 
 
 def end(_signal: int, _frame: object) -> None:
@@ -117,16 +133,15 @@ def main() -> None:
     os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "rest-sessions")
     port = chosen_port()
     with contextlib.suppress(KeyboardInterrupt, ProcessSigTermException), chosen_store() as store:
-        header = configure_keys()
+        header, keys = configure_keys()
         stacks = read_template()
         try:
             gateway = Gateway(stacks, load_handlers(stacks), with_authorizer=bool(header))
         except ConfigurationError as error:
             sys.exit(str(error))
-        threading.Thread(target=announce, args=(port, store, header), daemon=True).start()
+        threading.Thread(target=announce, args=(port, store, header, keys), daemon=True).start()
         threading.Thread(target=sweep_regularly, args=(gateway,), daemon=True).start()
-        with api_page() as static:
-            gateway.serve(LOOPBACK, port, static)
+        gateway.serve(LOOPBACK, port)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import logging
+import os
+import re
 import sys
 import threading
 import time
@@ -11,20 +13,41 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from samcli.commands.local.lib.local_api_service import LocalApiService
+from flask import Blueprint, Flask, Response, request
+from flask_swagger_ui import get_swaggerui_blueprint
+from samcli.lib.providers.api_provider import ApiProvider
 from samcli.lib.providers.provider import Stack
 from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
 from samcli.lib.utils.stream_writer import StreamWriter
+from samcli.local.apigw.local_apigw_service import LocalApigwService
 from samcli.local.lambdafn.exceptions import FunctionNotFound
 from werkzeug.serving import BaseWSGIServer
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "template.yaml"
+DOCUMENT = ROOT / "docs" / "openapi.yaml"
+# No app has a dot in its name, so no route of the API has these paths.
+DOCUMENT_PATH = "/openapi.yaml"
+VIEWER_PATH = "/api.html"
+# Swagger UI has inline scripts and styles, and images as data. Nothing comes from another address.
+VIEWER_POLICY = "default-src 'self' 'unsafe-inline'; img-src 'self' data:"
 
 # How many requests run at once; the others wait, as with a concurrency limit in AWS. More threads would only slow
 # each other down, and each holds a connection to the store.
 _CONCURRENCY = 4
 _FUNCTION_SECONDS = 240
+
+_OWN_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?", re.IGNORECASE)
+# The part of docs/openapi.yaml that names the servers: its first line and the indented ones below.
+_SERVERS = re.compile(r"^servers:\n([ -].*\n)+", re.MULTILINE)
+
+# SAM CLI reports to AWS after some dozens of requests, and keeps an id for that in the home folder.
+os.environ["SAM_CLI_TELEMETRY"] = "0"
+# It warns, in colours, that an authorizer may behave differently in AWS.
+logging.getLogger("samcli").setLevel(logging.ERROR)
+# The server logs the path of every request, and the gateway that of every refused one. Paths contain tokens.
+logging.getLogger("werkzeug").setLevel(logging.ERROR)
+logging.getLogger("samcli.local.apigw.local_apigw_service").setLevel(logging.CRITICAL)
 
 Handler = Callable[[dict[str, Any], Any], Any]
 
@@ -98,28 +121,68 @@ class InProcessRunner:
 
 
 class Gateway:
-    """The context that SAM's local API Gateway expects: the template, and the runner that calls its functions."""
+    """SAM CLI's local API Gateway with this template's routes, and the viewer of docs/openapi.yaml."""
 
     def __init__(self, stacks: list[Stack], handlers: Mapping[str, Handler], *, with_authorizer: bool) -> None:
-        self.stacks = stacks
-        self._with_authorizer = with_authorizer
-        self.local_lambda_runner = InProcessRunner(handlers)
-        self.stderr = StreamWriter(sys.stderr)
+        self.runner = InProcessRunner(handlers)
+        self._api = ApiProvider(stacks, cwd=str(ROOT), disable_authorizer=not with_authorizer).api
+        # A function gets bodies in base64; otherwise a body that is not UTF-8 would not reach it.
+        self._api.binary_media_types_set.add("*/*")
 
-    def get_cwd(self) -> str:
-        """The folder that SAM resolves relative paths against."""
-        return str(ROOT)
-
-    def serve(self, host: str, port: int, static: Path) -> None:
-        """Serves the template's routes and the files in `static` until SIGINT or SIGTERM."""
-        # The server logs the path of every request, and the gateway that of every refused one. Paths contain tokens.
-        logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        logging.getLogger("samcli.local.apigw.local_apigw_service").setLevel(logging.CRITICAL)
+    def serve(self, host: str, port: int) -> None:
+        """Serves the template's routes and the viewer until SIGINT or SIGTERM."""
         # A thousand clients may connect at once. With a shorter queue, some would wait seconds before they retry.
         BaseWSGIServer.request_queue_size = 1024
-        service = LocalApiService(
-            self, port, host, static_dir=str(static), disable_authorizer=not self._with_authorizer, ssl_context=None
-        )
-        # A function gets bodies in base64; otherwise a body that is not UTF-8 would not reach it.
-        service.api_provider.api.binary_media_types_set.add("*/*")
-        service.start()
+        service = _Service(self._api, self.runner, port=port, host=host, stderr=StreamWriter(sys.stderr))
+        service.create()
+        service.run()
+
+
+class _Service(LocalApigwService):  # type: ignore[misc]
+    """SAM's service, with the answers that an HTTP API of API Gateway gives where SAM's differ."""
+
+    def create(self) -> None:
+        super().create()
+        app: Flask = self._app
+        for rule in app.url_map.iter_rules():
+            # werkzeug adds HEAD to GET. In API Gateway, HEAD is a method without a route.
+            rule.methods.discard("HEAD")
+        app.url_map.merge_slashes = False
+        app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+        for status in (404, 405):
+            app.register_error_handler(status, lambda _: _message(404, "Not Found"))
+        app.before_request(_refuse_foreign_host)
+        app.add_url_rule(DOCUMENT_PATH, view_func=_document)
+        app.register_blueprint(_viewer())
+
+
+def _message(status: int, message: str) -> Response:
+    return Response(json.dumps({"message": message}, separators=(",", ":")), status, content_type="application/json")
+
+
+def _refuse_foreign_host() -> Response | None:
+    """Refuses a request under another name: a web page could point its own name here and read the answers."""
+    host = request.headers.get("Host")
+    # A browser always sends the header.
+    if host is None or _OWN_HOST.fullmatch(host):
+        return None
+    return _message(421, "The Host must be 127.0.0.1, localhost or [::1]")
+
+
+def _document() -> Response:
+    """docs/openapi.yaml, with this server in place of the document's."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    return Response(_SERVERS.sub("servers:\n  - url: /\n", text), content_type="application/yaml")
+
+
+def _viewer() -> Blueprint:
+    """Swagger UI."""
+    config = {"app_name": "REST Sessions", "layout": "BaseLayout", "validatorUrl": None}
+    viewer: Blueprint = get_swaggerui_blueprint(VIEWER_PATH, DOCUMENT_PATH, config)
+
+    @viewer.after_request
+    def keep_to_this_server(response: Response) -> Response:
+        response.headers["Content-Security-Policy"] = VIEWER_POLICY
+        return response
+
+    return viewer

@@ -12,7 +12,6 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from samcli.yamlhelper import yaml_parse
 
-from dev.api_page import resolved
 from rest_sessions import errors, limits
 from rest_sessions.errors import ApiError, BadRequest
 from rest_sessions.http import parameters as rules
@@ -33,7 +32,13 @@ OPERATIONS = {
 
 
 def resolve(part):
-    return resolved(DOCUMENT, part)
+    """The part of the document, or the part that its `$ref` points to."""
+    while "$ref" in part:
+        found = DOCUMENT
+        for name in part["$ref"].removeprefix("#/").split("/"):
+            found = found[name]
+        part = found
+    return part
 
 
 def parameters(route):
