@@ -11,14 +11,36 @@ LAYER := .aws-sam/build/SessionsLayer/python
 REQUIREMENTS := layers/sessions/requirements.txt requirements-dev.txt requirements-uv.txt
 
 export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/sessions
+# Where the tools put what they keep and what is temporary. pip runs `rustc --version`, and rustup makes a folder then.
+export TMPDIR := $(CURDIR)/$(VENV)/tmp
 export UV_CACHE_DIR := $(CURDIR)/$(VENV)/uv-cache
+export PIP_CACHE_DIR := $(CURDIR)/$(VENV)/pip-cache
+export RUSTUP_HOME := $(CURDIR)/$(VENV)/rustup
+export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
+export npm_config_cache := $(CURDIR)/$(VENV)/npm
 # No bytecode in the functions' folders: they are deployed as they are.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 export SAM_CLI_TELEMETRY := 0
 export __SAM_CLI_APP_DIR := $(CURDIR)/$(VENV)/sam-cli
 export AWS_DEFAULT_REGION ?= $(or $(AWS_REGION),us-east-1)
 
+# Lambda's Python version, if it is installed. pyenv may have it, even if it is not on the PATH.
+LAMBDA_PYTHON = $(shell for python in python3.13 "$(or $(PYENV_ROOT),$(HOME)/.pyenv)"/versions/3.13.*/bin/python3.13 \
+	$(BIN)/python $(PYTHON); do if "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; \
+	then echo "$$python"; break; fi; done)
+# What to do when no package can be downloaded.
+OFFLINE = echo "No package index can be reached. Connect to the network, or name a proxy (HTTPS_PROXY) or a mirror" \
+	"(PIP_INDEX_URL and UV_DEFAULT_INDEX), and run make again."
+# Makes the packages in the virtual environment $1 those in the file $2. uv shows its progress.
+install = $(BIN)/uv pip sync --python $1/bin/python --require-hashes $2 || { $(OFFLINE); exit 1; }
+# A Python that can make the virtual environment.
+OTHER_PYTHON = $(shell for python in python3.14 python3.13 python3.12 python3.11; do \
+	if "$$python" -c 'import ensurepip, venv' 2>/dev/null; then echo "$$python"; break; fi; done)
+
 .DEFAULT_GOAL := help
+# A task first checks what it needs, and then builds.
+.NOTPARALLEL:
+.PHONY: docker redis node python3.13 address
 .PHONY: help dev key test lint format lock clean build local e2e deploy smoke soak fuzz bench bench-quick
 
 help: ## list the tasks
@@ -30,7 +52,7 @@ dev: $(READY) ## serve the API on http://127.0.0.1:3000 (PORT=, REDIS_URL=, REDI
 key: $(READY) ## print a registry entry with a new key (NAME=web APPS=webapp ALLOW=create,get,set,kill)
 	@$(BIN)/python -m dev.key
 
-build: $(READY) ## build the stack for SAM and Lambda (RELEASE=1 fails without Python 3.13)
+build: $(if $(RELEASE),python3.13) $(READY) ## build the stack for SAM and Lambda (RELEASE=1 fails without Python 3.13)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam build $(if $(ENV),--config-env $(ENV)) \
 		$(if $(wildcard $(LAYER)/rest_sessions/__pycache__),,--no-cached)
 	@test -d $(LAYER)/rest_sessions/__pycache__ || { echo \
@@ -39,17 +61,16 @@ build: $(READY) ## build the stack for SAM and Lambda (RELEASE=1 fails without P
 		test -z "$(RELEASE)"; }
 	@echo "Layer: $$(find $(LAYER) -type f -exec cat {} + | wc -c | awk '{ printf "%.1f", $$1 / 1000000 }') MB"
 
-local: build ## serve the built stack in Lambda's containers, with Valkey (PORT=; needs Docker)
+local: docker build ## serve the built stack in Lambda's containers, with Valkey (PORT=; needs Docker)
 	@$(BIN)/python -m dev.containers
 
 test: $(READY) ## run the tests (ARGS= adds options for pytest)
 	$(BIN)/pytest $(ARGS)
 
-e2e: build ## run the end-to-end tests against the built stack in containers (needs Docker)
+e2e: docker build ## run the end-to-end tests against the built stack in containers (needs Docker)
 	$(BIN)/pytest tests/e2e $(ARGS)
 
-smoke: $(READY) ## run the end-to-end tests against a deployed API: make smoke URL=https://… KEY=…
-	@$(if $(and $(URL),$(KEY)),,echo "URL and KEY are required: make smoke URL=https://… KEY=…"; exit 2)
+smoke: address $(READY) ## run the end-to-end tests against a deployed API: make smoke URL=https://… KEY=…
 	@$(BIN)/pytest tests/e2e $(ARGS)
 
 deploy: ## build and deploy to AWS: make deploy ENV=dev, staging or prod (FORCE=1 even if nothing changed)
@@ -65,10 +86,10 @@ soak: $(READY) ## run long random, growth and limit tests, and write the figures
 fuzz: $(READY) ## run long tests of valid and invalid requests, made from docs/openapi.yaml (ten minutes)
 	$(BIN)/pytest --soak $(ARGS) tests/integration/test_fuzz.py
 
-bench: build $(BENCH) ## compare with redis-sessions, and write docs/performance.md (20 minutes; needs Docker, Node)
+bench: redis docker node build $(BENCH) ## compare with redis-sessions, and write docs/performance.md (20 minutes; needs Docker, Node)
 	@$(BENCH)/bin/python -m benchmarks
 
-bench-quick: $(BENCH) ## measure the operations in under a minute
+bench-quick: redis $(BENCH) ## measure the operations in under a minute
 	@$(BENCH)/bin/python -m benchmarks quick
 
 lint: $(READY) $(CHECKOV) ## check style, types and the template
@@ -95,23 +116,48 @@ lock: $(READY) ## pin the packages in the *.in files again
 clean: ## remove everything that these tasks created
 	rm -rf $(VENV) .aws-sam benchmarks/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
+# What a task needs that it does not install. It says so before it installs or builds anything.
+docker:
+	@docker info >/dev/null 2>&1 || { echo "This needs a running Docker engine. make dev works without one."; exit 1; }
+
+redis:
+	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null || \
+		{ echo "This needs redis-server or valkey-server. Install one (Debian, Ubuntu: apt install redis-server)."; exit 1; }
+
+node:
+	@command -v node >/dev/null && command -v npm >/dev/null || \
+		{ echo "This needs Node and npm, for redis-sessions. make bench-quick works without them."; exit 1; }
+
+python3.13:
+	@test -n "$(LAMBDA_PYTHON)" || \
+		{ echo "This needs python3.13, to compile the layer for Lambda. Install it, or use pyenv: pyenv install 3.13"; exit 1; }
+
+address:
+	@test -n "$(and $(URL),$(KEY))" || { echo "URL and KEY are required: make smoke URL=https://… KEY=…"; exit 2; }
+
 $(READY): $(REQUIREMENTS)
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "This needs Python 3.11 or newer. Say which one to use: make $(MAKECMDGOALS) PYTHON=python3.13"; exit 1; }
-	@test -x $(BIN)/uv || { rm -rf $(VENV) && $(PYTHON) -m venv $(VENV) && \
-		$(BIN)/python -m pip install -q --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-uv.txt; }
-	@$(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements-dev.txt
-	@mkdir -p $(VENV)/sam-cli
+	@if ! $(PYTHON) -c '' 2>/dev/null; then found="$(PYTHON) was not found"; \
+	elif ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then found="$(PYTHON) is too old"; \
+	elif ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then found="$(PYTHON) has no venv module"; \
+	else exit 0; fi; \
+	echo "$$found. Python 3.11 or newer is needed, with venv;" \
+		"$(if $(OTHER_PYTHON),name it: PYTHON=$(OTHER_PYTHON),install it (Debian, Ubuntu: apt install python3-venv).)"; exit 1
+	@test -x $(BIN)/uv || { rm -rf $(VENV) && mkdir -p $(TMPDIR) && \
+		echo "Installing the tools in $(VENV), once: 195 MB to download, 480 MB on disk" && $(PYTHON) -m venv $(VENV) && \
+		$(BIN)/python -m pip install --retries 0 --disable-pip-version-check --require-hashes -r requirements-uv.txt \
+			2>$(TMPDIR)/pip.log || { grep -q 'from versions: none' $(TMPDIR)/pip.log && $(OFFLINE) || cat $(TMPDIR)/pip.log; exit 1; }; }
+	@mkdir -p $(TMPDIR) $(__SAM_CLI_APP_DIR)
+	@$(call install,$(VENV),requirements-dev.txt)
 	@touch $@
 
 $(CHECKOV): $(READY) requirements-checkov.txt
+	@test -d $@ || echo "Installing Checkov in $@, once: 100 MB to download, 200 MB on disk"
 	@$(BIN)/uv venv -q --clear --python $(BIN)/python $@
-	@$(BIN)/uv pip sync -q --python $@/bin/python --require-hashes requirements-checkov.txt
+	@$(call install,$@,requirements-checkov.txt)
 	@touch $@
 
-# With Lambda's Python version, if it is installed.
 $(BENCH): $(READY) requirements-bench.txt
-	@for python in python3.13 "$(or $(PYENV_ROOT),$(HOME)/.pyenv)"/versions/3.13.*/bin/python3.13 $(BIN)/python; do \
-		if "$$python" -c '' 2>/dev/null; then $(BIN)/uv venv -q --clear --python "$$python" $@; exit; fi; done
-	@$(BIN)/uv pip sync -q --python $@/bin/python --require-hashes requirements-bench.txt
+	@test -d $@ || echo "Installing what the benchmarks need in $@, once: 160 MB to download, 280 MB on disk"
+	@$(BIN)/uv venv -q --clear --python "$(or $(LAMBDA_PYTHON),$(BIN)/python)" $@
+	@$(call install,$@,requirements-bench.txt)
 	@touch $@
