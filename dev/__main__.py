@@ -10,8 +10,6 @@ import threading
 import time
 from collections.abc import Iterator
 
-from samcli.local.docker.exceptions import ProcessSigTermException
-
 from dev.embedded_store import LOOPBACK, embedded_store
 from dev.gateway import DOCUMENT_PATH, VIEWER_PATH, Gateway, load_handlers, read_template
 from dev.key import new_entry
@@ -75,13 +73,6 @@ def configure_keys() -> tuple[str, str]:
     )
 
 
-def is_listening(port: int) -> bool:
-    """Whether something accepts connections on this local port."""
-    with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1):
-        return True
-    return False
-
-
 def reachability() -> str:
     """Why the store does not answer; empty when it does."""
     # When it is imported, its logger reads the environment that main() sets.
@@ -95,14 +86,11 @@ def reachability() -> str:
 
 
 def announce(port: int, store: str, header: str, keys: str) -> None:
-    """Waits until the API listens on the port, then prints its address and how to use it."""
-    store += reachability()
-    while not is_listening(port):
-        time.sleep(0.05)
+    """Prints the API's address and how to use it."""
     address = f"http://{LOOPBACK}:{port}"
     print(
         f"REST Sessions listens on {address}\n"
-        f"Store: {store}\n"
+        f"Store: {store}{reachability()}\n"
         f"Key:   {keys}\n"
         f"Try:   curl {header}-X PUT '{address}/webapp/create/user123?ip=192.168.99.22'\n"
         f"Docs:  {address}{VIEWER_PATH}, where you can try each route; as a file: {address}{DOCUMENT_PATH}\n"
@@ -132,16 +120,17 @@ def main() -> None:
     os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")
     os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "rest-sessions")
     port = chosen_port()
-    with contextlib.suppress(KeyboardInterrupt, ProcessSigTermException), chosen_store() as store:
+    with contextlib.suppress(KeyboardInterrupt), chosen_store() as store:
         header, keys = configure_keys()
         stacks = read_template()
         try:
             gateway = Gateway(stacks, load_handlers(stacks), with_authorizer=bool(header))
         except ConfigurationError as error:
             sys.exit(str(error))
-        threading.Thread(target=announce, args=(port, store, header, keys), daemon=True).start()
         threading.Thread(target=sweep_regularly, args=(gateway,), daemon=True).start()
-        gateway.serve(LOOPBACK, port)
+        server = gateway.listen(LOOPBACK, port)
+        announce(port, store, header, keys)
+        server.serve_forever()
 
 
 if __name__ == "__main__":

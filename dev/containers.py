@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from dev.__main__ import chosen_port, end, is_listening
+from dev.__main__ import chosen_port, end
 from dev.embedded_store import LOOPBACK
 from dev.key import new_entry
 from rest_sessions.access.principal import EVERYTHING
@@ -87,6 +88,13 @@ def start_api(stack: Stack, port: int, output: IO[str] | None = None) -> Iterato
     finally:
         process.terminate()
         process.wait()
+
+
+def is_listening(port: int) -> bool:
+    """Whether something accepts connections on this local port."""
+    with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1):
+        return True
+    return False
 
 
 def require_docker() -> None:

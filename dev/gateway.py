@@ -21,7 +21,7 @@ from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
 from samcli.lib.utils.stream_writer import StreamWriter
 from samcli.local.apigw.local_apigw_service import LocalApigwService
 from samcli.local.lambdafn.exceptions import FunctionNotFound
-from werkzeug.serving import BaseWSGIServer
+from werkzeug.serving import BaseWSGIServer, make_server
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "template.yaml"
@@ -41,8 +41,9 @@ _OWN_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?", re.IGNORECASE
 # The part of docs/openapi.yaml that names the servers: its first line and the indented ones below.
 _SERVERS = re.compile(r"^servers:\n([ -].*\n)+", re.MULTILINE)
 
-# SAM CLI reports to AWS after some dozens of requests, and keeps an id for that in the home folder.
+# After some dozens of requests SAM CLI reports to AWS, and writes its settings to the home folder.
 os.environ["SAM_CLI_TELEMETRY"] = "0"
+os.environ["__SAM_CLI_APP_DIR"] = str(ROOT / ".venv" / "sam-cli")
 # It warns, in colours, that an authorizer may behave differently in AWS.
 logging.getLogger("samcli").setLevel(logging.ERROR)
 # The server logs the path of every request, and the gateway that of every refused one. Paths contain tokens.
@@ -129,21 +130,27 @@ class Gateway:
         # A function gets bodies in base64; otherwise a body that is not UTF-8 would not reach it.
         self._api.binary_media_types_set.add("*/*")
 
-    def serve(self, host: str, port: int) -> None:
-        """Serves the template's routes and the viewer until SIGINT or SIGTERM."""
-        # A thousand clients may connect at once. With a shorter queue, some would wait seconds before they retry.
-        BaseWSGIServer.request_queue_size = 1024
+    def listen(self, host: str, port: int) -> BaseWSGIServer:
+        """A server that listens already; its `serve_forever` serves the template's routes and the viewer."""
         service = _Service(self._api, self.runner, port=port, host=host, stderr=StreamWriter(sys.stderr))
         service.create()
-        service.run()
+        # A thousand clients may connect at once. With a shorter queue, some would wait seconds before they retry.
+        BaseWSGIServer.request_queue_size = 1024
+        # SAM's own `run` raises an Exception on SIGTERM, and the server goes on if that happens while it accepts.
+        return make_server(host, port, service.app, threaded=True)
 
 
 class _Service(LocalApigwService):  # type: ignore[misc]
     """SAM's service, with the answers that an HTTP API of API Gateway gives where SAM's differ."""
 
+    @property
+    def app(self) -> Flask:
+        app: Flask = self._app
+        return app
+
     def create(self) -> None:
         super().create()
-        app: Flask = self._app
+        app = self.app
         for rule in app.url_map.iter_rules():
             # werkzeug adds HEAD to GET. In API Gateway, HEAD is a method without a route.
             rule.methods.discard("HEAD")

@@ -1,3 +1,4 @@
+import atexit
 import os
 import re
 import shutil
@@ -122,7 +123,8 @@ class Dev:
     def __init__(self, environment: dict[str, str]) -> None:
         self.port = free_port()
         SCANNER.add_registry(environment.get("API_KEYS", ""))
-        inherited = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
+        names = ("HOME", "PATH", "TMPDIR", "PYTHONPYCACHEPREFIX")
+        inherited = {name: os.environ[name] for name in names if name in os.environ}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "dev"],
             env={**inherited, "PYTHONPATH": os.pathsep.join(sys.path), "PORT": str(self.port), **environment},
@@ -130,6 +132,8 @@ class Dev:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        # A test that fails before it ends this process must not leave it running, nor wait for it.
+        atexit.register(self.process.kill)
         assert self.process.stdout is not None
         self.greeting = ""
         for line in self.process.stdout:
@@ -140,18 +144,24 @@ class Dev:
         SCANNER.add_output(GENERATED_KEY.sub("", self.greeting), "process")
         # Read continuously, because a full pipe would block the process.
         self._output: list[str] = []
-        self._reader = threading.Thread(target=self._output.extend, args=(self.process.stdout,))
+        self._reader = threading.Thread(target=self._output.extend, args=(self.process.stdout,), daemon=True)
         self._reader.start()
 
     @property
     def url(self) -> str:
         return f"http://{LOOPBACK}:{self.port}"
 
-    def stop(self, how: signal.Signals = signal.SIGINT) -> str:
-        """Ends the process, by default like Ctrl-C; what it printed after its greeting."""
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> str:
+        """Ends it and returns what it printed since its greeting.
+
+        A script's background processes ignore SIGINT, and so does everything that they start.
+        """
         self.process.send_signal(how)
-        self.process.wait(timeout=10)
-        self._reader.join()
+        try:
+            self.process.wait(timeout=10)
+        finally:
+            self.process.kill()
+            self._reader.join()
         self.process.stdout.close()
         output = "".join(self._output)
         SCANNER.add_output(output, "process")

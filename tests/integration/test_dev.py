@@ -15,6 +15,7 @@ import pytest
 from dev.embedded_store import LOOPBACK, SERVERS
 from tests.conftest import Dev
 from tests.leaks import SCANNER
+from tests.servers import Servers
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,7 +34,12 @@ def use_a_session(url: str) -> None:
         assert http.delete(f"/webapp/kill/{token}").json() == {"kill": 1}
 
 
-def test_runs_on_fakeredis_if_no_server_is_installed(path_without_servers: str) -> None:
+def key_in(greeting: str) -> dict[str, str]:
+    """The header with the key that the greeting tells, if it does."""
+    return dict(re.findall(r"(Authorization): (Bearer [^']+)", greeting))
+
+
+def test_on_fakeredis_where_no_server_is_installed(path_without_servers: str) -> None:
     dev = Dev({"PATH": path_without_servers})
     use_a_session(dev.url)
     assert "fakeredis" in dev.greeting
@@ -42,9 +48,14 @@ def test_runs_on_fakeredis_if_no_server_is_installed(path_without_servers: str) 
 
 
 @pytest.mark.skipif(not any(map(shutil.which, SERVERS)), reason="no server is on the PATH")
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_stops_the_server_that_it_started(how: signal.Signals) -> None:
-    dev = Dev({})
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ends_the_server_that_it_started(how: signal.Signals) -> None:
+    # In a terminal, where Ctrl-C is not ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        dev = Dev({})
+    finally:
+        signal.signal(signal.SIGINT, before)
     use_a_session(dev.url)
     children = Path(f"/proc/{dev.process.pid}/task/{dev.process.pid}/children").read_text().split()
     assert len(children) == 1
@@ -53,7 +64,28 @@ def test_stops_the_server_that_it_started(how: signal.Signals) -> None:
     assert not Path(f"/proc/{children[0]}").exists()
 
 
-def test_prints_the_address_the_store_and_an_example() -> None:
+def test_ends_where_ctrl_c_is_ignored() -> None:
+    """As in a script's background, where a shell ignores SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        dev = Dev({})
+    finally:
+        signal.signal(signal.SIGINT, before)
+    dev.stop()
+    assert dev.process.returncode == 0
+
+
+@pytest.mark.parametrize("auth", ["0", "1"])
+def test_changes_nothing_in_the_home_folder(auth: str, tmp_path: Path) -> None:
+    dev = Dev({"HOME": str(tmp_path), "AUTH": auth})
+    with httpx.Client(base_url=dev.url, headers=key_in(dev.greeting)) as http:
+        # SAM CLI reports after 50 requests.
+        assert {http.get("/webapp/activity", params={"dt": 10}).status_code for _ in range(60)} == {200}
+    dev.stop()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_greets_with_address_store_and_a_line_to_try() -> None:
     dev = Dev({})
     try:
         assert f"http://{LOOPBACK}:{dev.port}" in dev.greeting
@@ -65,9 +97,24 @@ def test_prints_the_address_the_store_and_an_example() -> None:
         dev.stop()
 
 
-def test_does_not_print_the_password_of_the_store() -> None:
-    dev = Dev({"REDIS_URL": f"redis://user:secret@{LOOPBACK}:1/0"})
+def test_greets_with_plain_text_alone() -> None:
+    dev = Dev({"AUTH": "1"})
+    assert dev.stop() == ""
+    assert dev.greeting.startswith(f"REST Sessions listens on {dev.url}\n")
+    assert dev.greeting.isprintable() or set(filter(lambda c: not c.isprintable(), dev.greeting)) == {"\n"}
+    assert "API_KEYS" in dev.greeting
+    assert "make key" in dev.greeting
+
+
+@pytest.mark.parametrize("cluster", ["0", "1"])
+def test_names_a_store_that_does_not_answer_and_no_password(cluster: str) -> None:
+    dev = Dev(
+        {"REDIS_URL": f"redis://user:secret@{LOOPBACK}:1/{'' if cluster == '1' else '0'}", "REDIS_CLUSTER": cluster}
+    )
     try:
+        [line] = re.findall("Store: .*", dev.greeting)
+        assert f"{LOOPBACK}:1" in line
+        assert "UNREACHABLE" in line
         answer = httpx.get(f"{dev.url}/ping")
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert answer.json() == {
@@ -76,6 +123,20 @@ def test_does_not_print_the_password_of_the_store() -> None:
         }
     finally:
         assert "secret" not in dev.greeting + dev.stop()
+
+
+def test_names_a_store_that_refuses_the_password(servers: Servers) -> None:
+    url = servers.get("redis-server").url.replace("redis://", "redis://nobody:secret@")
+    dev = Dev({"REDIS_URL": url})
+    dev.stop()
+    assert re.search("Store: .*, UNREACHABLE: ", dev.greeting)
+    assert "secret" not in dev.greeting
+
+
+def test_says_nothing_of_a_store_that_answers(servers: Servers) -> None:
+    dev = Dev({"REDIS_URL": servers.get("redis-server").url})
+    dev.stop()
+    assert "UNREACHABLE" not in dev.greeting
 
 
 @pytest.mark.parametrize(
