@@ -28,11 +28,10 @@ export AWS_DEFAULT_REGION ?= $(or $(AWS_REGION),us-east-1)
 LAMBDA_PYTHON = $(shell for python in python3.13 "$(or $(PYENV_ROOT),$(HOME)/.pyenv)"/versions/3.13.*/bin/python3.13 \
 	$(BIN)/python $(PYTHON); do if "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; \
 	then echo "$$python"; break; fi; done)
-# What to do when no package can be downloaded.
-OFFLINE = echo "No package index can be reached. Connect to the network, or name a proxy (HTTPS_PROXY) or a mirror" \
-	"(PIP_INDEX_URL and UV_DEFAULT_INDEX), and run make again."
-# Makes the packages in the virtual environment $1 those in the file $2. uv shows its progress.
-install = $(BIN)/uv pip sync --python $1/bin/python --require-hashes $2 || { $(OFFLINE); exit 1; }
+CONNECT := connect to the network, or name a proxy (HTTPS_PROXY) or a mirror (PIP_INDEX_URL and UV_DEFAULT_INDEX)
+# Makes the packages in the virtual environment $1 those in the file $2. uv shows its progress, and why it fails.
+install = $(BIN)/uv pip sync --python $1/bin/python --require-hashes $2 || \
+	{ echo "The packages were not installed. If no package index can be reached, $(CONNECT)."; exit 1; }
 # A Python that can make the virtual environment.
 OTHER_PYTHON = $(shell for python in python3.14 python3.13 python3.12 python3.11; do \
 	if "$$python" -c 'import ensurepip, venv' 2>/dev/null; then echo "$$python"; break; fi; done)
@@ -143,9 +142,10 @@ $(READY): $(REQUIREMENTS)
 	echo "$$found. Python 3.11 or newer is needed, with venv;" \
 		"$(if $(OTHER_PYTHON),name it: PYTHON=$(OTHER_PYTHON),install it (Debian, Ubuntu: apt install python3-venv).)"; exit 1
 	@test -x $(BIN)/uv || { rm -rf $(VENV) && mkdir -p $(TMPDIR) && \
-		echo "Installing the tools in $(VENV), once: 195 MB to download, 480 MB on disk" && $(PYTHON) -m venv $(VENV) && \
+		echo "Installing the tools in $(VENV), once: 195 MB to download, 480 MB on disk" && $(PYTHON) -m venv $(VENV) && { \
 		$(BIN)/python -m pip install --retries 0 --disable-pip-version-check --require-hashes -r requirements-uv.txt \
-			2>$(TMPDIR)/pip.log || { grep -q 'from versions: none' $(TMPDIR)/pip.log && $(OFFLINE) || cat $(TMPDIR)/pip.log; exit 1; }; }
+			2>$(TMPDIR)/pip.log || { if grep -q 'from versions: none' $(TMPDIR)/pip.log; \
+			then echo "No package index can be reached: $(CONNECT)."; else cat $(TMPDIR)/pip.log; fi; false; }; }; }
 	@mkdir -p $(TMPDIR) $(__SAM_CLI_APP_DIR)
 	@$(call install,$(VENV),requirements-dev.txt)
 	@touch $@
