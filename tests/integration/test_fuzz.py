@@ -44,7 +44,7 @@ SCENARIOS = settings(
     deadline=None,
 )
 
-# All of Schemathesis's checks but four. The last two are stricter than by default.
+# All of Schemathesis's checks but three. The last two are stricter than by default.
 CHECKS = {
     # These two expect 404 for a missing session, and a common path for one session. Here the answer is `{}`, and the
     # path contains the verb. test_killed_sessions_stay_dead checks the same.
@@ -52,13 +52,11 @@ CHECKS = {
     "ensure_resource_availability": {"enabled": False},
     # No key owns a session: keys allow operations in apps.
     "object_level_authorization": {"enabled": False},
-    # The web framework of SAM CLI's gateway answers OPTIONS by itself. API Gateway does not.
-    "allow_header_conformance": {"enabled": False},
     "positive_data_acceptance": {"expected-statuses": ["200"]},
     "negative_data_rejection": {"expected-statuses": ["400", "401", "403", "413", "415"]},
 }
-# An unknown method gets 403 from SAM CLI's gateway and 404 from API Gateway, never 405. The check accepts that for a
-# route with a key or a parameter, so only `ping` needs this exception.
+# An unknown method gets 404, never 405. The check accepts that for a route with a key or a parameter, so only `ping` needs
+# this exception.
 PING = {"include-operation-id": "ping", "checks": {"unsupported_method": {"enabled": False}}}
 
 
