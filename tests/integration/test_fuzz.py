@@ -55,8 +55,8 @@ CHECKS = {
     "positive_data_acceptance": {"expected-statuses": ["200"]},
     "negative_data_rejection": {"expected-statuses": ["400", "401", "403", "413", "415"]},
 }
-# An unknown method gets 404, never 405. The check accepts that for a route with a key or a parameter, so only `ping` needs
-# this exception.
+# An unknown method gets 404, never 405. The check accepts that for a route with a key or a parameter, so only `ping`
+# needs this exception.
 PING = {"include-operation-id": "ping", "checks": {"unsupported_method": {"enabled": False}}}
 
 
