@@ -16,6 +16,7 @@ export TMPDIR := $(CURDIR)/$(VENV)/tmp
 export UV_CACHE_DIR := $(CURDIR)/$(VENV)/uv-cache
 export PIP_CACHE_DIR := $(CURDIR)/$(VENV)/pip-cache
 export RUSTUP_HOME := $(CURDIR)/$(VENV)/rustup
+export XDG_CACHE_HOME := $(CURDIR)/$(VENV)/cache
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 export npm_config_cache := $(CURDIR)/$(VENV)/npm
 # No bytecode in the functions' folders: they are deployed as they are.

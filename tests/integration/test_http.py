@@ -5,19 +5,16 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from urllib.parse import quote
 
 import httpx
 import pytest
-import yaml
 
 from rest_sessions.connection.client import Client
 from rest_sessions.store.sessions import SessionStore
 from tests.conftest import HTTP_NAMESPACE
 from tests.servers import Server
 
-ROOT = Path(__file__).parents[2]
 IP = "192.168.99.22"
 # The seconds that a few calls may take on a busy machine. These tests use the real clock.
 SLOW = 30
@@ -311,14 +308,6 @@ def test_bad_input_changes_nothing(http: httpx.Client, app: str) -> None:
 def test_an_answer_of_the_gateway_itself_has_only_a_message(http: httpx.Client) -> None:
     answer = http.get("/no/such/route/here")
     assert answer.json().keys() == {"message"}
-
-
-def test_shows_the_description_of_its_routes(http: httpx.Client) -> None:
-    document = (ROOT / "docs" / "openapi.yaml").read_text(encoding="utf-8")
-    assert http.get("/openapi.yaml").text == document
-    page = http.get("/api.html").text
-    for path in yaml.safe_load(document)["paths"]:
-        assert path in page
 
 
 def test_thirty_two_clients_at_once(http: httpx.Client, app: str) -> None:
