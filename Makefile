@@ -143,7 +143,7 @@ $(READY): $(REQUIREMENTS)
 	echo "$$found. Python 3.11 or newer is needed, with venv;" \
 		"$(if $(OTHER_PYTHON),name it: PYTHON=$(OTHER_PYTHON),install it (Debian, Ubuntu: apt install python3-venv).)"; exit 1
 	@test -x $(BIN)/uv || { rm -rf $(VENV) && mkdir -p $(TMPDIR) && \
-		echo "Installing the tools in $(VENV), once: 195 MB to download, 480 MB on disk" && $(PYTHON) -m venv $(VENV) && { \
+		echo "Installing the tools in $(VENV), once: about 200 MB to download, 480 MB on disk" && $(PYTHON) -m venv $(VENV) && { \
 		$(BIN)/python -m pip install --retries 0 --disable-pip-version-check --require-hashes -r requirements-uv.txt \
 			2>$(TMPDIR)/pip.log || { if grep -q 'from versions: none' $(TMPDIR)/pip.log; \
 			then echo "No package index can be reached: $(CONNECT)."; else cat $(TMPDIR)/pip.log; fi; false; }; }; }
@@ -152,13 +152,13 @@ $(READY): $(REQUIREMENTS)
 	@touch $@
 
 $(CHECKOV): $(READY) requirements-checkov.txt
-	@test -d $@ || echo "Installing Checkov in $@, once: 100 MB to download, 200 MB on disk"
+	@test -d $@ || echo "Installing Checkov in $@, once: about 100 MB to download, 200 MB on disk"
 	@$(BIN)/uv venv -q --clear --python $(BIN)/python $@
 	@$(call install,$@,requirements-checkov.txt)
 	@touch $@
 
 $(BENCH): $(READY) requirements-bench.txt
-	@test -d $@ || echo "Installing what the benchmarks need in $@, once: 160 MB to download, 280 MB on disk"
+	@test -d $@ || echo "Installing what the benchmarks need in $@, once: about 160 MB to download, 280 MB on disk"
 	@$(BIN)/uv venv -q --clear --python "$(or $(LAMBDA_PYTHON),$(BIN)/python)" $@
 	@$(call install,$@,requirements-bench.txt)
 	@touch $@
