@@ -142,8 +142,8 @@ def test_says_nothing_of_a_store_that_answers(servers: Servers) -> None:
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
-        ({"REDIS_URL": "localhost:6379"}, "REDIS_URL must be set, to redis://"),
-        ({"REDIS_URL": "redis://localhost:port"}, "REDIS_URL must be set, to redis://"),
+        ({"REDIS_URL": "localhost:6379"}, "REDIS_URL must have the form redis://"),
+        ({"REDIS_URL": "redis://localhost:port"}, "REDIS_URL must have the form redis://"),
         ({"NAMESPACE": "{x}"}, "NAMESPACE must be"),
         ({"MISSING_SESSION": "403"}, "MISSING_SESSION must be empty or 404"),
         ({"REDIS_URL": "redis://127.0.0.1:1", "REDIS_CLUSTER": "yes"}, "REDIS_CLUSTER must be 0 or 1"),

@@ -114,17 +114,17 @@ def test_listings_have_pages(http: httpx.Client, app: str, earlier) -> None:
     for age in range(25, 0, -1):
         earlier(age).create_session(app, "user123", f"192.0.2.{age}", ttl=100)
     create(http, "x" + app, "user123")
-    for path in (f"/{app}/soapp", f"/{app}/soid/user123"):
+    for path, query in ((f"/{app}/soapp", {"dt": 600}), (f"/{app}/soid/user123", {})):
         seen, cursor = [], {}
         while True:
-            page = http.get(path, params={"dt": 600, "limit": 10, **cursor}).json()
+            page = http.get(path, params={**query, "limit": 10, **cursor}).json()
             seen += [session["ip"] for session in page["sessions"]]
             assert not any({"token", "handle"} & session.keys() for session in page["sessions"])
             if "next" not in page:
                 break
             cursor = {"cursor": page["next"]}
         assert seen == [f"192.0.2.{age}" for age in range(1, 26)]
-        assert len(http.get(path, params={"dt": 600}).json()["sessions"]) == 25
+        assert len(http.get(path, params=query).json()["sessions"]) == 25
     assert len(http.get(f"/{app}/soapp", params={"dt": 10}).json()["sessions"]) in range(1, 11)
 
 
@@ -137,10 +137,8 @@ def test_listings_have_pages(http: httpx.Client, app: str, earlier) -> None:
         "딸기 필드 영원히",
         " ",
         "a b",
-        "%",
-        "a%20b",
         "a+b",
-        "?",
+        "&=;",
         "#",
         "...",
         "x" * 128,
@@ -201,8 +199,8 @@ BAD = [
     ("PUT", "/app/create/u?ip=1&ttl=9", None, 400, "invalidValue", "ttl must be a positive integer >= 10"),
     ("PUT", "/app/create/u?ip=1&ttl=10.5", None, 400, "invalidValue", "ttl must be a positive integer >= 10"),
     ("PUT", "/app/create/u?ip=1&ttl=-10", None, 400, "invalidValue", "ttl must be a positive integer >= 10"),
-    ("PUT", "/app/create/u?ip=1&ttl=10&ttl=20", None, 400, "invalidValue", "ttl must be a positive integer >= 10"),
-    ("PUT", "/app/create/u?ip=1&ttl=2592001", None, 400, "invalidValue", "ttl must be a positive integer <= 2592000"),
+    ("PUT", "/app/create/u?ip=1&ttl=10&ttl=20", None, 400, "invalidValue", "ttl must be given once"),
+    ("PUT", "/app/create/u?ip=1&ttl=34560001", None, 400, "invalidValue", "ttl must be a positive integer <= 34560000"),
     ("PUT", "/app/create/u?ip=1&no_resave=yes", None, 400, "invalidValue", "no_resave must be 1, true, 0 or false"),
     ("GET", f"/ap/get/{T}", None, 400, "invalidFormat", "Invalid app format"),
     ("GET", f"/app/get/{T}x", None, 400, "invalidFormat", "Invalid token format"),
@@ -297,7 +295,7 @@ def test_media_types(http: httpx.Client, app: str) -> None:
 
 def test_bad_input_changes_nothing(http: httpx.Client, app: str) -> None:
     token = create(http, app, data={"a": 1})
-    for bad in ({"b": 2, "c": "\ud800"}, {}, [1], {"b": "x" * 262_144}):
+    for bad in ({"b": 2, "c": 10**64}, {}, [1], {"b": "x" * 262_144}):
         assert set_(http, app, token, bad)["name"]
     http.put(f"/{app}/create/user123", params={"ip": IP, "ttl": 9})
     session = get(http, app, token)

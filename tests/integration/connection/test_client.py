@@ -29,7 +29,7 @@ from rest_sessions.store.sessions import SessionStore
 from rest_sessions.store.tokens import new_token
 from tests.cases import CASES
 from tests.conftest import Clock
-from tests.load import SECONDS, wait_until
+from tests.load import SECONDS, port_of, wait_until
 from tests.proxy import proxy_before
 from tests.servers import Server, binary_of, cluster_options
 
@@ -154,14 +154,17 @@ def test_a_server_that_answers_anything_is_not_redis(namespace, operation, answe
 
 @pytest.mark.parametrize("operation", CASES)
 def test_a_node_of_a_cluster_without_the_setting_for_clusters(servers, namespace, operation) -> None:
-    store = store_at(urlsplit(servers.get("redis-cluster").url).port, namespace)
+    server = servers.get("redis-cluster")
     reasons = set()
-    # Some partitions are on this node, others are not.
-    for partition in range(PARTITIONS):
-        try:
-            CASES[operation].run(operation, store, new_token(partition))
-        except StoreUnavailable as error:
-            reasons.add(error.reason)
+    with server.connect() as client:
+        for node in server.nodes(client):
+            store = store_at(port_of(node), namespace)
+            # Some partitions are on this node, others are not.
+            for partition in range(PARTITIONS):
+                try:
+                    CASES[operation].run(operation, store, new_token(partition))
+                except StoreUnavailable as error:
+                    reasons.add(error.reason)
     assert reasons == {"MovedError: the server is a node of a cluster; set REDIS_CLUSTER=1"}
 
 
