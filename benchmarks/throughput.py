@@ -9,7 +9,7 @@ from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from benchmarks.contenders import HANDLER, Worker, worker
 from benchmarks.scale import read_in_parallel
 from benchmarks.warm import quantiles
-from rest_sessions.store.keys import PARTITIONS, Keyspace, partition_of_id
+from rest_sessions.store.keys import PARTITIONS, Keyspace, partition_number_of_id
 from tests.servers import Server, Servers
 
 CLIENTS = [1, 2, 4, 8, 16, 32, 64]
@@ -55,5 +55,5 @@ def spread() -> dict[str, Any]:
         keys = [p.ids for app in range(apps) for p in keyspace.partitions(f"app{app:04}")]
         loads = Counter(key_slot(key.encode()) // slots_per_master for key in keys)
         masters[apps] = max(loads.values()) / (len(keys) / MASTERS)
-    users = Counter(partition_of_id(f"user{i}@example.com") for i in range(USERS))
+    users = Counter(partition_number_of_id(f"user{i}@example.com") for i in range(USERS))
     return {"masters": masters, "partitions": max(users.values()) / (USERS / PARTITIONS)}

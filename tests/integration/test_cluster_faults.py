@@ -16,7 +16,7 @@ from dev.embedded_store import LOOPBACK, server_process
 from rest_sessions.connection.client import Client
 from rest_sessions.errors import StoreUnavailable
 from rest_sessions.settings import Settings
-from rest_sessions.store.keys import Keyspace, partition_of_id
+from rest_sessions.store.keys import Keyspace, partition_number_of_id
 from rest_sessions.store.sessions import SessionStore
 from tests.histories import APP, IP
 from tests.integration.connection.test_sign_in import ACCESS
@@ -81,7 +81,7 @@ def knows_no_master_at(port: int, node: redis.Redis) -> bool:
 def user_at(cluster: Server, namespace: str, port: int) -> str:
     """A user whose sessions are on the master at `port`."""
     for number in range(1000):
-        key = Keyspace(namespace).partition(APP, partition_of_id(f"user{number}")).ids
+        key = Keyspace(namespace).partition(APP, partition_number_of_id(f"user{number}")).ids
         if master_of(cluster, key) == port:
             return f"user{number}"
     raise AssertionError
@@ -156,7 +156,7 @@ def test_a_slot_moves_to_a_new_master(cluster, servers, namespace) -> None:
     settings = replace(cluster.settings(namespace), redis_user="web", redis_password="secret")
     store = SessionStore(Client(settings), namespace)
     token = store.create_session(APP, "peter", IP, data={"k": "1"})
-    key = Keyspace(namespace).partition(APP, partition_of_id("peter")).ids
+    key = Keyspace(namespace).partition(APP, partition_number_of_id("peter")).ids
     old = nodes_of(cluster)[master_of(cluster, key)]
     url = servers.enter_context(server_process(binary_of(CLUSTERS[cluster.name]), *cluster_options()))
     with redis.Redis.from_url(url, decode_responses=True) as new:
@@ -205,7 +205,7 @@ def test_a_master_dies_and_its_replica_takes_over(servers, namespace, name) -> N
     stores = stores_of(cluster, namespace)
     # In another app, which the load does not touch.
     kept = stores[0].create_session("kept", "peter", IP, data={"k": "1"})
-    lost_port = master_of(cluster, Keyspace(namespace).partition("kept", partition_of_id("peter")).ids)
+    lost_port = master_of(cluster, Keyspace(namespace).partition("kept", partition_number_of_id("peter")).ids)
     living = [node for port, node in nodes_of(cluster).items() if port != lost_port]
     with redis.Redis(LOOPBACK, lost_port) as client:
         client.wait(1, 0)

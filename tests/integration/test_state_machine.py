@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 
 from rest_sessions.connection.client import Client
 from rest_sessions.model import Session
-from rest_sessions.store.keys import partition_of_id
+from rest_sessions.store.keys import partition_number_of_id
 from rest_sessions.store.sessions import SessionStore
 from rest_sessions.store.tokens import handle_of
 from tests.conftest import Clock
@@ -89,7 +89,11 @@ class Model:
         return int(self.clock())
 
     def create(self, token, app, id, ip, ttl, no_resave, data):
-        partition = [m for m in self.sessions.values() if m.app == app and partition_of_id(m.id) == partition_of_id(id)]
+        partition = [
+            m
+            for m in self.sessions.values()
+            if m.app == app and partition_number_of_id(m.id) == partition_number_of_id(id)
+        ]
         long_expired = [m for m in partition if m.indexed and m.expires_at < self.now - LINGER]
         long_expired.sort(key=lambda m: (m.expires_at, f"{handle_of(m.token)}:{m.id}".encode()))
         for session in long_expired[:CLEARED_AT_ONCE]:
@@ -253,7 +257,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.model.sweep()
         # Redis will expire these by itself.
         left = {
-            f"{self.namespace}:{{{m.app}:{partition_of_id(m.id):x}}}:s:{handle_of(m.token)}"
+            f"{self.namespace}:{{{m.app}:{partition_number_of_id(m.id):x}}}:s:{handle_of(m.token)}"
             for m in self.model.sessions.values()
         }
         assert self.server.keys(self.namespace) == left

@@ -10,7 +10,7 @@ import pytest
 from dev.embedded_store import server_process
 from rest_sessions.connection.client import Client
 from rest_sessions.settings import Settings
-from rest_sessions.store.keys import partition_of_id
+from rest_sessions.store.keys import partition_number_of_id
 from rest_sessions.store.sessions import SessionStore
 from tests.conftest import Clock
 from tests.pages import all_pages, ids
@@ -95,7 +95,7 @@ class TestListing:
         assert len(store.list_sessions_of_id(APP, "peter").sessions) == 10
 
     def test_finds_a_session_behind_expired_ones_though_another_partition_has_no_more(self, store, clock) -> None:
-        assert partition_of_id("peter") != partition_of_id("paul")
+        assert partition_number_of_id("peter") != partition_number_of_id("paul")
         store.create_session(APP, "paul", IP)
         clock.now += 100
         for _ in range(20):

@@ -3,7 +3,7 @@
 import pytest
 
 from rest_sessions.store.sessions import SessionStore
-from rest_sessions.store.tokens import handle_of, partition_of_token
+from rest_sessions.store.tokens import handle_of, partition_number_of_token
 from tests.conftest import Clock
 
 APP = "webapp"
@@ -111,7 +111,7 @@ class TestTime:
         store.get_session(APP, token)
         with server.connect() as client:
             for used in (token, fixed):
-                key = f"{namespace}:{{{APP}:{partition_of_token(used):x}}}:s:{handle_of(used)}"
+                key = f"{namespace}:{{{APP}:{partition_number_of_token(used):x}}}:s:{handle_of(used)}"
                 assert 10 < client.ttl(key) <= 10 + 60
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.crc import key_slot
 
-from rest_sessions.store.keys import PARTITIONS, Keyspace, partition_of_id
+from rest_sessions.store.keys import PARTITIONS, Keyspace, partition_number_of_id
 from rest_sessions.store.tokens import handle_of, new_token
 
 HANDLE = handle_of(new_token(0))
@@ -64,18 +64,18 @@ def test_keys_are_those_of_the_schema():
 
 @given(st.text(min_size=1, max_size=128))
 def test_any_id_has_one_partition(id):
-    assert partition_of_id(id) in range(PARTITIONS)
-    assert partition_of_id(id) == partition_of_id(id)
+    assert partition_number_of_id(id) in range(PARTITIONS)
+    assert partition_number_of_id(id) == partition_number_of_id(id)
 
 
 @pytest.mark.parametrize(("id", "number"), [("user123", 7), ("user@example.com", 1), ("딸기", 13)])
 def test_partition_of_an_id_never_changes(id, number):
     """If it changed, no operation would find the sessions that are already stored."""
-    assert partition_of_id(id) == number
+    assert partition_number_of_id(id) == number
 
 
 @pytest.mark.parametrize("form", ["{}", "user{}", "user{}@example.com", "00000000-0000-4000-8000-{:012}"])
 def test_ids_spread_over_all_partitions(form):
-    counts = Counter(partition_of_id(form.format(number)) for number in range(1600))
+    counts = Counter(partition_number_of_id(form.format(number)) for number in range(1600))
     assert len(counts) == PARTITIONS
     assert all(50 < count < 150 for count in counts.values())

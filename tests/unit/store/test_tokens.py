@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from rest_sessions.store.tokens import handle_of, new_token, partition_of_token
+from rest_sessions.store.tokens import handle_of, new_token, partition_number_of_token
 
 ALPHABET = string.ascii_letters + string.digits
 HEX_DIGITS = "0123456789abcdef"
@@ -31,7 +31,7 @@ def test_token_has_64_characters_that_the_api_accepts(tokens):
 def test_token_begins_with_z_and_the_digit_of_its_partition(number):
     token = new_token(number)
     assert token[:2] == f"Z{HEX_DIGITS[number]}"
-    assert partition_of_token(token) == number
+    assert partition_number_of_token(token) == number
 
 
 def test_tokens_differ(tokens):
@@ -52,7 +52,7 @@ def test_no_character_is_favoured(tokens):
 
 @pytest.mark.parametrize("token", FOREIGN_TOKENS.values(), ids=FOREIGN_TOKENS)
 def test_foreign_token_belongs_to_some_partition(token):
-    assert partition_of_token(token) in range(16)
+    assert partition_number_of_token(token) in range(16)
 
 
 def test_handle_is_32_hex_digits_of_the_tokens_hash():

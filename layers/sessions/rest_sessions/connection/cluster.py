@@ -38,10 +38,12 @@ class Cluster:
         replies: list[Any] = [None] * len(commands)
         unread: list[Any] = []
         try:
-            for name, of_node in indexes.items():
-                unread.append(self._nodes[name].send([commands[index] for index in of_node]))
-            for (name, of_node), connection in zip(indexes.items(), tuple(unread), strict=True):
-                for index, reply in zip(of_node, self._nodes[name].receive(connection, len(of_node)), strict=True):
+            for name, node_indexes in indexes.items():
+                unread.append(self._nodes[name].send([commands[index] for index in node_indexes]))
+            for (name, node_indexes), connection in zip(indexes.items(), tuple(unread), strict=True):
+                for index, reply in zip(
+                    node_indexes, self._nodes[name].receive(connection, len(node_indexes)), strict=True
+                ):
                     replies[index] = reply
                 unread.remove(connection)
         except BaseException:

@@ -14,12 +14,12 @@ from .sigv4 import TokenSigner
 def sign_in_options(settings: Settings) -> dict[str, Any]:
     """redis-py's options for the user in `settings`."""
     if settings.redis_iam_cache:
-        return {"credential_provider": _IamUser(settings.redis_user, settings.redis_iam_cache)}
+        return {"credential_provider": IamCredentials(settings.redis_user, settings.redis_iam_cache)}
     parts = {"username": settings.redis_user, "password": settings.redis_password}
     return {name: value for name, value in parts.items() if value}
 
 
-class _IamUser(CredentialProvider):
+class IamCredentials(CredentialProvider):
     """An IAM user of ElastiCache. redis-py asks for credentials at each new connection, so no token needs renewal."""
 
     def __init__(self, user: str, cache: str) -> None:

@@ -9,7 +9,7 @@ from rest_sessions.connection.commands import Command, ScriptCall
 from .keys import Keyspace, Partition
 from .record import handle_in_expiry, handle_in_ids
 from .replies import items_of, number_of
-from .scripts import call
+from .scripts import script_call
 
 # The most sessions that all scripts of one round trip end, because Redis serves nobody else until it is done.
 _BATCH = 128
@@ -57,11 +57,11 @@ def sweep_app(
         if batches:
             removed += _run(client, [_sweep_commands(partition, members, time) for partition, members in batches])
         partitions = [partition for partition, members in batches if len(members) == batch_size]
-    _forget_empty(client, keys, app)
+    _forget_app_if_empty(client, keys, app)
     return removed
 
 
-def _forget_empty(client: Client, keys: Keyspace, app: str) -> None:
+def _forget_app_if_empty(client: Client, keys: Keyspace, app: str) -> None:
     sizes = [("ZCARD", partition.expiry) for partition in keys.partitions(app)]
     if not any(map(number_of, client.run(*sizes))):
         client.run(("SREM", keys.apps, app))
@@ -101,7 +101,7 @@ def _commands(
     commands: list[Command] = []
     if handles:
         sessions = [partition.session(handle) for handle in handles.values()]
-        commands.append(call(script, [*partition.index, *sessions], now, *handles))
+        commands.append(script_call(script, [*partition.index, *sessions], now, *handles))
     # Members that this program did not write belong to no session. Left there, they would be found each time.
     if foreign := [member for member in members if member not in handles]:
         commands.append(("ZREM", key, *foreign))

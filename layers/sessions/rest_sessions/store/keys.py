@@ -67,6 +67,6 @@ class Keyspace:
         return [self.partition(app, number) for number in range(PARTITIONS)]
 
 
-def partition_of_id(id: str) -> int:
+def partition_number_of_id(id: str) -> int:
     """The number of the partition that holds all sessions of the user `id`."""
     return crc32(id.encode()) % PARTITIONS

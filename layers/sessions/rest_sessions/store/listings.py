@@ -12,7 +12,7 @@ from rest_sessions.model import Cursor, Page, Session
 from .keys import Partition
 from .record import cursors_of, to_session
 from .replies import items_of
-from .scripts import call
+from .scripts import script_call
 
 # The most that one script finds or reads, because Redis serves nobody else meanwhile. One look at the index of an app
 # finds enough for a page.
@@ -53,7 +53,9 @@ def _find_by_handle(
     client: Client, partition: Partition, id: str, after: str | bytes, batch_size: int
 ) -> Iterator[Cursor]:
     while True:
-        [reply] = client.run(call("list_sessions_of_id", [partition.ids, partition.recent], id, after, batch_size))
+        [reply] = client.run(
+            script_call("list_sessions_of_id", [partition.ids, partition.recent], id, after, batch_size)
+        )
         items = items_of(reply)
         yield from cursors_of(items)
         if len(items) < 2 * batch_size:
@@ -72,7 +74,7 @@ def find_of_app(
     while True:
         start = (after.last_used, after.handle.encode(errors="surrogateescape")) if after else ("", "")
         replies = client.run(
-            *(call("list_sessions_of_app", [partition.recent], *start, batch_size) for partition in partitions)
+            *(script_call("list_sessions_of_app", [partition.recent], *start, batch_size) for partition in partitions)
         )
         found = [items_of(reply) for reply in replies]
         entries = [
@@ -121,25 +123,25 @@ def read_page(client: Client, entries: Iterator[Entry], now: int, limit: int | N
 def _read(client: Client, entries: Sequence[Entry], now: int) -> Iterator[tuple[Cursor, Session]]:
     """The live sessions of `entries`, in their order."""
     replies: dict[str, list[bytes]] = {}
-    given = 0
-    while given < len(entries):
+    yielded = 0
+    while yielded < len(entries):
         handles: dict[Partition, list[str]] = {}
-        for cursor, partition in entries[given:]:
+        for cursor, partition in entries[yielded:]:
             if cursor.handle not in replies:
                 handles.setdefault(partition, []).append(cursor.handle)
         read = client.run(
             *(
-                call("read_sessions", [partition.session(handle) for handle in wanted], now, _READ_BATCH_BYTES)
+                script_call("read_sessions", [partition.session(handle) for handle in wanted], now, _READ_BATCH_BYTES)
                 for partition, wanted in handles.items()
             )
         )
         for wanted, reply in zip(handles.values(), read, strict=True):
             # The script stops early when sessions are large. The next round trip asks for the rest.
             replies.update(zip(wanted, items_of(reply), strict=False))
-        for cursor, _ in entries[given:]:
+        for cursor, _ in entries[yielded:]:
             if cursor.handle not in replies:
                 break
-            given += 1
+            yielded += 1
             if fields := replies[cursor.handle]:
                 yield cursor, to_session(fields, now)
 

@@ -31,6 +31,6 @@ def _text(file: str) -> str:
     return (_FOLDER / file).read_text(encoding="utf-8")
 
 
-def call(name: str, keys: Sequence[str], *args: Argument) -> ScriptCall:
+def script_call(name: str, keys: Sequence[str], *args: Argument) -> ScriptCall:
     """A call of the script `name`."""
     return ScriptCall(load_script(name), keys, args)

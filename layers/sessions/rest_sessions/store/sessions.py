@@ -15,12 +15,12 @@ from rest_sessions.limits import APP_PATTERN, DEFAULT_TTL, MAX_DATA_BYTES, MAX_K
 from rest_sessions.model import Cursor, Data, Page, Session
 
 from .batches import kill_all, sweep_app
-from .keys import Keyspace, partition_of_id
+from .keys import Keyspace, partition_number_of_id
 from .listings import find_of_app, find_of_id, read_page
 from .record import field_of, fields_of, to_session, user_range
 from .replies import OK, TOO_LARGE, items_of, number_of, status_of
-from .scripts import call
-from .tokens import handle_of, new_token, partition_of_token
+from .scripts import script_call
+from .tokens import handle_of, new_token, partition_number_of_token
 
 _APP = re.compile(APP_PATTERN)
 
@@ -73,14 +73,14 @@ class SessionStore:
         `ttl` is in seconds. `data` maps keys to JSON texts; a key whose value is None is left out.
         """
         now = self._now()
-        number = partition_of_id(id)
+        number = partition_number_of_id(id)
         token = new_token(number)
         handle = handle_of(token)
         partition = self._keys.partition(app, number)
         fields = fields_of({key: value for key, value in (data or {}).items() if value is not None})
         # The app is added after the session exists, so that a sweep which forgets the app meanwhile sees the session.
         reply, _ = self._client.run(
-            call(
+            script_call(
                 "create_session",
                 [*partition.index, partition.session(handle)],
                 handle,
@@ -128,7 +128,7 @@ class SessionStore:
 
     def list_sessions_of_id(self, app: str, id: str, limit: int | None = None, after: Cursor | None = None) -> Page:
         """The sessions of the user `id`. Paging is as in `list_sessions_of_app`."""
-        partition = self._keys.partition(app, partition_of_id(id))
+        partition = self._keys.partition(app, partition_number_of_id(id))
         return read_page(self._client, find_of_id(self._client, partition, id, after, limit), self._now(), limit)
 
     def list_sessions_of_app(self, app: str, dt: int, limit: int | None = None, after: Cursor | None = None) -> Page:
@@ -143,7 +143,7 @@ class SessionStore:
 
     def kill_sessions_of_id(self, app: str, id: str) -> int:
         """Ends all sessions of the user `id`; the number that were alive."""
-        partition = self._keys.partition(app, partition_of_id(id))
+        partition = self._keys.partition(app, partition_number_of_id(id))
         return kill_all(self._client, [partition], *user_range(id), self._now)
 
     def kill_sessions_of_app(self, app: str) -> int:
@@ -188,9 +188,9 @@ class SessionStore:
         return AppsResult(total, errors)
 
     def _run_on_session(self, script: str, app: str, token: str, *args: str | bytes | int) -> tuple[bytes, list[Any]]:
-        partition = self._keys.partition(app, partition_of_token(token))
+        partition = self._keys.partition(app, partition_number_of_token(token))
         handle = handle_of(token)
-        [reply] = self._client.run(call(script, [*partition.index, partition.session(handle)], handle, *args))
+        [reply] = self._client.run(script_call(script, [*partition.index, partition.session(handle)], handle, *args))
         return status_of(reply)
 
     def _used(self, app: str, fields: Sequence[bytes], now: int) -> Session:

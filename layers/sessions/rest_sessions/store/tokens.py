@@ -27,7 +27,7 @@ def new_token(partition: int) -> str:
     return f"Z{_HEX_DIGITS[partition]}{random[: TOKEN_LENGTH - 2].decode()}"
 
 
-def partition_of_token(token: str) -> int:
+def partition_number_of_token(token: str) -> int:
     """The number of the partition that holds the session of `token`.
 
     A token that was not made here has no session in any partition, so any number will do.

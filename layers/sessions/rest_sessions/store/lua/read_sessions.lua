@@ -8,14 +8,14 @@
 --             at least one session is read
 local now, most_bytes = tonumber(ARGV[1]), tonumber(ARGV[2])
 -- Even the shortest text is made twice: in this script and in the reply.
-local BYTES_OF_A_TEXT = 32
+local OVERHEAD_PER_TEXT = 32
 
 local sessions, bytes = {}, 0
 for i, key in ipairs(KEYS) do
   local session, fields = read_session(key)
   sessions[i] = is_alive(session, now) and fields or {}
   for _, text in ipairs(sessions[i]) do
-    bytes = bytes + #text + BYTES_OF_A_TEXT
+    bytes = bytes + #text + OVERHEAD_PER_TEXT
   end
   if bytes > most_bytes then
     break
