@@ -6,7 +6,7 @@ from rest_sessions.errors import StoreUnavailable, SweepIncomplete
 from rest_sessions.runtime import open_store, report_failed_apps, report_unavailable
 from rest_sessions.telemetry import count
 
-# The most that one batch and the rest of the run may take.
+# No batch starts when less time is left: the last batch and the count of active users must still fit.
 _RESERVE_MILLISECONDS = 10_000
 _ACTIVE_SECONDS = 300
 

@@ -52,7 +52,7 @@ def test_counts_what_it_could_and_then_reports_each_app_that_failed(handler, mon
     caplog.clear()
     with pytest.raises(SweepIncomplete):
         handler({}, Context())
-    assert [record.getMessage() for record in caplog.records] == ["The sweep could not clear an app"] * 2
+    assert [record.getMessage() for record in caplog.records] == ["The sweep failed for an app"] * 2
     assert sorted((record.app, record.error) for record in caplog.records) == [
         ("", "TypeError"),
         ("shop", "ValueError"),

@@ -1,4 +1,4 @@
-"""How long a request may take in all, however many times it has to wait."""
+"""The deadline of a request: one limit for the sum of all its waits."""
 
 from contextvars import ContextVar, Token
 from math import inf
@@ -8,7 +8,7 @@ _DEADLINE: ContextVar[float] = ContextVar("deadline", default=inf)
 
 
 class deadline:  # noqa: N801 - a context manager is named like those of contextlib, which take longer to enter
-    """All waits inside, each bounded by `remaining`, end within `seconds`, or earlier when an outer deadline does."""
+    """Sets the deadline to `seconds` from now, unless an outer one is earlier. Each wait must ask `remaining`."""
 
     __slots__ = ("_outer", "_seconds")
 
@@ -23,6 +23,6 @@ class deadline:  # noqa: N801 - a context manager is named like those of context
 
 
 def remaining(at_most: float) -> float:
-    """The seconds until the deadline: at least 0 and `at_most` the given number."""
+    """Returns the seconds until the deadline, but never less than 0 or more than `at_most`."""
     seconds = _DEADLINE.get() - monotonic()
     return at_most if seconds > at_most else max(seconds, 0)

@@ -1,9 +1,9 @@
 """All errors of this package.
 
 RestSessionsError
-├── ConfigurationError           a setting is missing or wrong
+├── ConfigurationError           a setting or the key registry is missing or wrong
 ├── RegistryUnavailable          the key registry is broken, or cannot be read now
-├── SweepIncomplete              the sweep could not clear all apps
+├── SweepIncomplete              the sweep failed for some apps
 └── ApiError                     an answer to the client, with a status and a name
     ├── BadRequest          400
     │   ├── MissingParameter     missingParameter
@@ -29,7 +29,10 @@ class RestSessionsError(Exception):
 
 
 class ConfigurationError(RestSessionsError):
-    """A setting is missing or wrong. The message names it and says what to set. It never repeats the value."""
+    """A setting is missing or wrong, or the text of the key registry is wrong.
+
+    The message names the setting and says what to set, or says where the text is wrong. It never repeats a value.
+    """
 
 
 class RegistryUnavailable(RestSessionsError):
@@ -41,7 +44,7 @@ class RegistryUnavailable(RestSessionsError):
 
 
 class SweepIncomplete(RestSessionsError):
-    """The sweep could not clear some apps, for example because their data is damaged. The log has a line for each."""
+    """The sweep failed for some apps, for example because their data is damaged. The log has a line for each."""
 
 
 class ApiError(RestSessionsError):
@@ -148,10 +151,7 @@ class InternalError(ApiError):
 
 
 class StoreUnavailable(ApiError):
-    """Redis did not answer, or cannot serve now. It is not known whether it did what it was asked.
-
-    `reason` is for the log.
-    """
+    """Redis did not answer, or cannot serve now. The call may or may not have run. `reason` is for the log."""
 
     status = 503
     name = "storeUnavailable"

@@ -1,6 +1,6 @@
-"""What a client may send and a session may hold, and how long a request may take.
+"""What a client may send, what a session may hold, and how long a request may take.
 
-Both `http`, which refuses what breaks a rule, and `store`, which keeps to it, take the numbers from here.
+All parts of the package take these numbers from here.
 """
 
 from .errors import TooLarge
@@ -21,7 +21,7 @@ MAX_IP_CHARACTERS = 45
 
 # Sessions in one page of a listing.
 MAX_LIMIT = 1000
-# Lambda returns at most 6 MB, counted after the body became a JSON string. This leaves room for the rest.
+# Bytes of one page. Lambda returns at most 6 MB, which includes the headers, and counts the body as a JSON string.
 MAX_LISTING_BYTES = 5_000_000
 
 MAX_BODY_BYTES = 262_144

@@ -18,8 +18,8 @@ class Session:
     """One live session, as a client sees it.
 
     `r` and `w` count reads and writes. `ttl` and `idle` are seconds. With `no_resave` the session ends at a fixed time,
-    and `ttl` is the time that is left. `data` maps each key to the JSON text of its value, exactly as the client sent
-    it: the text is never decoded.
+    and `ttl` is the time that is left. `data` maps each key to the JSON text of its value, in which numbers have the
+    digits that the client sent.
     """
 
     id: str
@@ -50,6 +50,7 @@ class Cursor(NamedTuple):
     """A place in a listing: directly after the session of this `handle`, which was last used at this time.
 
     A listing runs from the most recently used session to the least, and so from the greatest cursor to the smallest.
+    Only a user's listing that is too long to be sorted runs by handle: the time in its cursors is 0.
     """
 
     last_used: int

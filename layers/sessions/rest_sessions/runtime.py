@@ -1,4 +1,4 @@
-"""The store of this process: opened while a function initialises, and reported when Redis is unavailable."""
+"""Opens the store of this process while a function initialises, and reports when Redis or the sweep fails."""
 
 import os
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from .settings import Settings
 from .store.sessions import SessionStore
 from .telemetry import count, frames, logger
 
-# A small part of the time that the first request has.
+# The first request may wait for Redis this long in addition to its REQUEST_SECONDS.
 FIRST_CONNECT_SECONDS = 1.0
 
 
@@ -57,10 +57,10 @@ def _reconnect_after_restore(client: Client, store: SessionStore) -> None:
 
 
 def report_failed_apps(errors: Mapping[str, Exception], **log_fields: str) -> None:
-    """Logs each app that the sweep could not clear, with its error; `log_fields` identify the run."""
+    """Logs each app for which the sweep failed, with its error; `log_fields` identify the run."""
     for app, error in errors.items():
         details = {"app": app, "error": type(error).__name__, "frames": frames(error.__traceback__)}
-        logger.error("The sweep could not clear an app", extra={**log_fields, **details})
+        logger.error("The sweep failed for an app", extra={**log_fields, **details})
 
 
 def report_unavailable(error: StoreUnavailable, **log_fields: str) -> None:

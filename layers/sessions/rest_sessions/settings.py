@@ -21,10 +21,11 @@ class Settings:
 
     `namespace` is the first part of every Redis key.
     `missing_session_is_error` decides whether a missing session is a 404 instead of `{}`.
-    `auth_mode` says who identifies the principal: `token` the Lambda authorizer, `iam` API Gateway, `none` nobody, so
-    that everything is open.
-    `redis_iam_cache` is `serverlesscache:NAME` or `replicationgroup:NAME`, as in the cache's ARN, when `redis_user`
-    signs in by IAM. An empty `redis_user` or `redis_password` leaves that part of the sign-in to the URL.
+    `auth_mode` is `token` (the Lambda authorizer identifies the principal), `iam` (API Gateway does), or `none` (nobody
+    does, and every route is open).
+    `redis_user` and `redis_password` take precedence over those in the URL, unless they are empty.
+    `redis_iam_cache` is set if `redis_user` signs in by IAM: `serverlesscache:NAME` or `replicationgroup:NAME`, as in
+    the cache's ARN.
     """
 
     # It may hold a password.
@@ -57,7 +58,7 @@ class Settings:
             if not _IAM_CACHE.fullmatch(redis_iam_cache):
                 raise ConfigurationError("REDIS_IAM_CACHE must be serverlesscache:NAME or replicationgroup:NAME")
             if not redis_user or redis_password:
-                raise ConfigurationError("REDIS_IAM_CACHE needs REDIS_USER, and no REDIS_PASSWORD")
+                raise ConfigurationError("With REDIS_IAM_CACHE, REDIS_USER must be set and REDIS_PASSWORD must not")
             if not redis_url.startswith("rediss://"):
                 raise ConfigurationError("REDIS_IAM_CACHE needs a REDIS_URL with TLS, rediss://…")
         return cls(

@@ -10,6 +10,7 @@ from rest_sessions.access.registry import KeyRegistry
 from rest_sessions.errors import ConfigurationError
 
 KEY = "0123456789abcdef" * 2
+NAME_RULE = "name is not a text of 1 to 64 characters without double quotes, backslashes and control characters"
 ENTRY = {"name": "web", "key": KEY, "apps": ["webapp"], "allow": ["create", "get"]}
 
 # A character that is in no valid key, app or operation, and in none of the messages.
@@ -103,7 +104,7 @@ class TestBrokenRegistry:
         ("field", "value", "message"),
         [
             *(
-                ("name", value, "name is not a text of 1 to 64 characters without quotes and backslashes")
+                ("name", value, NAME_RULE)
                 for value in ("", "x" * 65, "a\nb", 'a"b', "a\\b", "a\x85b", "\ud800", 1, None)
             ),
             *(
@@ -111,11 +112,11 @@ class TestBrokenRegistry:
                 for value in ("", KEY[:-1], "k" * 513, KEY + " ", KEY + "é", 1, None)
             ),
             *(
-                ("apps", value, 'apps is not "*" or a list of app names')
+                ("apps", value, 'apps is neither "*" nor a non-empty list of app names')
                 for value in ([], "webapp", ["ap"], ["a" * 21], ["a.pp"], [1], [""], None, {"webapp": 1}, ["web*"])
             ),
             *(
-                ("allow", value, f'allow is not "*" or a list of operations ({" ".join(OPERATIONS)})')
+                ("allow", value, f'allow is neither "*" nor a non-empty list of operations ({" ".join(OPERATIONS)})')
                 for value in ([], "get", ["fly"], ["GET"], [None], [""], None, ["ping"])
             ),
         ],

@@ -73,7 +73,7 @@ def test_a_broken_registry_lets_nobody_in_until_it_is_repaired(source, secrets, 
     time.advance(CACHE_SECONDS + 1)
     assert all(is_broken(source) for _ in range(3))
     [record] = caplog.records
-    assert record.getMessage() == "The key registry is broken and lets nobody in"
+    assert record.getMessage() == "The key registry is broken, so no key can be checked"
     assert record.reason
     secrets.put_secret_value(SecretId=SECRET, SecretString=document(KEY))
     time.advance(CACHE_SECONDS + 1)

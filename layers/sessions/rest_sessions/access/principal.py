@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, get_args
 
-# What a key may be allowed. Each is the word in the route's path.
+# The operations that a key may be allowed. Each is the word that follows the app in its route's path.
 Operation = Literal["create", "get", "set", "kill", "soid", "killsoid", "soapp", "killall", "activity"]
 OPERATIONS: tuple[str, ...] = get_args(Operation)
 
@@ -51,7 +51,7 @@ class Principal:
         return bool(self.apps & {app, EVERYTHING}) and bool(self.allow & {operation, EVERYTHING})
 
 
-# Few principals send all the requests.
+# All requests come from few principals, so their objects are cached.
 @lru_cache(maxsize=64)
 def _principal(name: str, apps: str, allow: str) -> Principal:
     return Principal(name, frozenset(apps.split(_SEPARATOR)), frozenset(allow.split(_SEPARATOR)))

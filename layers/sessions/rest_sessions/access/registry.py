@@ -74,7 +74,10 @@ def _parse_entry(place: str, entry: Any) -> tuple[bytes, Principal]:
     if not isinstance(entry, dict) or entry.keys() != _FIELDS:
         raise ConfigurationError(f"{place} is not an object with just name, key, apps and allow")
     if not _is_match(_NAME, entry["name"]):
-        raise ConfigurationError(f"{place}.name is not a text of 1 to 64 characters without quotes and backslashes")
+        raise ConfigurationError(
+            f"{place}.name is not a text of 1 to 64 characters without double quotes, backslashes and "
+            "control characters"
+        )
     if not _is_match(_KEY, entry["key"]):
         raise ConfigurationError(f"{place}.key is not a text of 32 to 512 visible ASCII characters")
     apps = _parse_list(f"{place}.apps", entry["apps"], _APP, "app names")
@@ -85,7 +88,7 @@ def _parse_entry(place: str, entry: Any) -> tuple[bytes, Principal]:
 def _parse_list(place: str, value: Any, pattern: re.Pattern[str], what: str) -> frozenset[str]:
     items: Sequence[Any] = [EVERYTHING] if value == EVERYTHING else value
     if not isinstance(items, list) or not items or not all(_is_match(pattern, item) for item in items):
-        raise ConfigurationError(f'{place} is not "*" or a list of {what}')
+        raise ConfigurationError(f'{place} is neither "*" nor a non-empty list of {what}')
     return frozenset(items)
 
 

@@ -11,7 +11,7 @@ from .registry import KeyRegistry
 class KeySource:
     """The registry in the JSON text that `fetch` returns.
 
-    It calls `fetch` for each request and parses the text again when it has changed. Caching is up to `fetch`.
+    Each call of `registry` calls `fetch`, and parses the text only if it has changed. Caching is up to `fetch`.
     """
 
     def __init__(self, fetch: Callable[[], str]) -> None:
@@ -39,9 +39,9 @@ class KeySource:
         raise ConfigurationError("API_KEYS_SECRET and API_KEYS must not both be set")
 
     def registry(self) -> KeyRegistry:
-        """The current registry. While the document cannot be read, it is the last one that could be.
+        """Returns the current registry. While the document cannot be read, the last one that was read counts.
 
-        Raises RegistryUnavailable when the document is broken, or could never be read.
+        Raises RegistryUnavailable when that one is broken, or when none has been read yet.
         """
         try:
             text = self._fetch()
@@ -55,7 +55,7 @@ class KeySource:
                 self._text = text
                 self._registry = self._parse(text)
         if self._registry is None:
-            # Counted for each request, so that the alarm stays on until the document is mended.
+            # Counted for each call of the authorizer, so that the alarm stays on until the document is mended.
             count("KeyRegistryBroken")
             raise RegistryUnavailable("it is broken")
         return self._registry
@@ -65,5 +65,5 @@ class KeySource:
         try:
             return KeyRegistry.parse(text)
         except ConfigurationError as error:
-            logger.error("The key registry is broken and lets nobody in", extra={"reason": str(error)})
+            logger.error("The key registry is broken, so no key can be checked", extra={"reason": str(error)})
             return None

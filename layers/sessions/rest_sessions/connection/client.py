@@ -1,4 +1,4 @@
-"""Sends commands to Redis: many in one round trip, with one retry, and with errors that say whether Redis can serve."""
+"""Sends batches of commands to Redis, with one retry, and with errors that say whether Redis can serve."""
 
 import re
 from collections.abc import Sequence
@@ -25,8 +25,8 @@ from .cluster import Cluster
 from .commands import Command, ScriptCall, by_sha, by_text
 from .standalone import Standalone
 
-# The connection died while its Lambda environment was frozen, or the server is no longer the primary. A new connection
-# may reach a server that answers.
+# A retry on a new connection may succeed. For example, the connection died while its Lambda environment was frozen, the
+# server is no longer the primary, or the cluster is changing.
 _RETRYABLE = (ConnectionError, TimeoutError, ReadOnlyError, ClusterError)
 # The server cannot take the command now.
 _UNAVAILABLE = (*_RETRYABLE, OutOfMemoryError, TryAgainError, RedisClusterException)
@@ -46,10 +46,12 @@ class Client:
         self._server = (Cluster if settings.redis_cluster else Standalone)(settings)
 
     def run(self, *commands: Command) -> list[Any]:
-        """The replies to `commands`, which are sent in one round trip.
+        """Sends `commands` as one batch and returns their replies.
 
-        On a lost connection the whole batch is resent once, so a command may run twice. After this method has returned,
-        nothing more is sent; only what has already reached the server may still run.
+        That is one round trip, and a second one for scripts that a server does not know or commands that a cluster
+        redirects. On a lost connection, a timeout, a demoted primary or an error of the cluster, the whole batch is
+        resent once, so a command may run twice. After this method has returned, nothing more is sent; only what has
+        already reached the server may still run.
 
         Raises StoreUnavailable when the retry fails too, when the server cannot serve now, or after REQUEST_SECONDS.
         Raises redis-py's ResponseError when the server refuses a command.
@@ -76,7 +78,7 @@ class Client:
         replies = self._server.execute([by_sha(command) for command in commands])
         unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown:
-            # A plain command must run after the scripts before it, so those that followed are sent again as well.
+            # A plain command must run after the scripts before it. So those after the first unknown script are resent.
             following = [i for i in range(unknown[0], len(commands)) if not isinstance(commands[i], ScriptCall)]
             again = sorted([*unknown, *following])
             for i, reply in zip(again, self._server.execute([by_text(commands[i]) for i in again]), strict=True):

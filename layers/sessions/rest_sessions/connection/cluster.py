@@ -14,10 +14,10 @@ from .redis_py import ClusterMap
 
 
 class Cluster:
-    """A cluster, of which only the masters are used.
+    """A cluster. Only its primaries are used.
 
-    Commands go to all nodes at once, past redis-py's client: its pipeline would retry each failed command by itself,
-    for longer than a client waits.
+    Commands go to all nodes at once and bypass redis-py's client: its pipeline would retry each failed command by
+    itself, for longer than a client waits.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -62,7 +62,7 @@ class Cluster:
         return replies
 
     def reset(self) -> None:
-        """Prepares a retry: closes idle connections and reloads the map, as slots may have moved."""
+        """Prepares a retry: closes idle connections, and reloads the map because slots may have moved."""
         self.disconnect()
         if self._map is not None:
             self._map.reload()
@@ -90,7 +90,10 @@ class Cluster:
 
 
 def _follow(cluster_map: ClusterMap, command: PlainCommand, redirection: Any) -> Any:
-    """The reply of the node that `redirection` points to, or of a node that can serve after a moment."""
+    """Returns the reply to `command` by way of redis-py's client, which follows redirections and retries for a moment.
+
+    A NoScriptError is returned, so that the caller can send the script's text.
+    """
     if isinstance(redirection, AskError):
         cluster_map.add_master(redirection.host, redirection.port)
     try:

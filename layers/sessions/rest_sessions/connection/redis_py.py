@@ -32,7 +32,7 @@ class _WithDeadline:
 
     @property
     def socket_timeout(self) -> float:
-        """Seconds for the TLS handshake, which does not take 0."""
+        """Seconds for the TLS handshake. Never 0, which would make the socket non-blocking."""
         return remaining(REPLY_TIMEOUT_SECONDS) or 0.001
 
 
@@ -62,7 +62,7 @@ class Pool(ConnectionPool):
         return cls.from_url(settings.redis_url, **_options(settings))
 
     def take_connection(self) -> Any:
-        """A connection that redis-py has used itself and no longer needs, or else a new one, not yet connected.
+        """Returns a connection that redis-py has used and released, or else a new one, not yet connected.
 
         The pool's own method also counts connections that failed, and after a hundred of them makes no more.
         """
@@ -77,7 +77,7 @@ class Pool(ConnectionPool):
 
 
 class _ClusterClient(RedisCluster):
-    """redis-py's cluster client without its first question, COMMAND: where each command has its keys is known here."""
+    """redis-py's cluster client, which does not ask COMMAND where a command has its keys: `first_key` knows."""
 
     def command(self, **_: Any) -> dict[str, Any]:
         return {}
@@ -99,11 +99,11 @@ class ClusterMap:
         )
 
     def _pool(self, **options: Any) -> Pool:
-        # One for each address, however often redis-py asks: the first node is also the one that told the slots.
+        # One for each address. redis-py asks again for the node that told it the slots.
         return self._pools.setdefault((options["host"], options["port"]), Pool(**options))
 
     def node_of(self, key: Argument | None) -> Any:
-        """The master that has the slot of `key`, or any node for None. Its `name` is unique."""
+        """The primary that has the slot of `key`, or any node for None. Its `name` is unique."""
         if key is None:
             return self._client.get_default_node()  # type: ignore[no-untyped-call]
         return self._client.get_node_from_key(key)  # type: ignore[no-untyped-call]
@@ -117,12 +117,12 @@ class ClusterMap:
         return self._client.execute_command(*command)  # type: ignore[no-untyped-call]
 
     def add_master(self, host: str, port: int) -> None:
-        """Makes a master known that joined lately. redis-py does not know a master without slots."""
+        """Adds a primary that has no slots yet. The map that redis-py reads has only nodes with slots."""
         node = ClusterNode(host, port, PRIMARY)  # type: ignore[no-untyped-call]
         self._client.nodes_manager.nodes_cache.setdefault(node.name, node)
 
     def reload(self) -> None:
-        """Asks the known nodes for the current map, and then, as they may all be gone, the address in the settings."""
+        """Reads the current map from a known node, or from the address in the settings if no known node answers."""
         address = urlsplit(self._settings.redis_url)
         self._client.nodes_manager.initialize([(address.hostname or "", address.port or _DEFAULT_PORT)])
 
@@ -137,7 +137,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "socket_timeout": REPLY_TIMEOUT_SECONDS,
         # redis-py would retry for longer than API Gateway waits. `Client.run` alone decides on a retry.
         "retry": Retry(NoBackoff(), 0),
-        # RESP2 and no client name save a new connection three round trips.
+        # RESP2 and not telling the library's name save a new connection three round trips.
         "protocol": 2,
         "driver_info": None,
         **sign_in_options(settings),

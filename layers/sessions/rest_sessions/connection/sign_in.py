@@ -20,13 +20,14 @@ def sign_in_options(settings: Settings) -> dict[str, Any]:
 
 
 class IamCredentials(CredentialProvider):
-    """An IAM user of ElastiCache. redis-py asks for credentials at each new connection, so no token needs renewal."""
+    """Credentials of an IAM user of ElastiCache. redis-py asks for them at each new connection: no token is renewed."""
 
     def __init__(self, user: str, cache: str) -> None:
         self._user = user
         self._signer = TokenSigner(cache, user, os.environ)
 
     def get_credentials(self) -> tuple[str, str]:
+        """The user and a new token. Raises ConnectionError when the AWS credentials cannot be fetched."""
         try:
             return self._user, self._signer.sign()
         except OSError as error:

@@ -58,8 +58,8 @@ class TokenSigner:
     def sign(self) -> str:
         """A token that is valid for TOKEN_SECONDS.
 
-        Raises OSError when the container endpoint does not answer. Raises ConfigurationError without region or
-        credentials.
+        Raises OSError when the container endpoint sends no credentials. Raises ConfigurationError when the environment
+        has no region, or neither credentials nor that endpoint.
         """
         now = self._clock()
         known = self._credentials
@@ -74,7 +74,8 @@ class TokenSigner:
 def load_credentials(environment: Mapping[str, str]) -> AwsCredentials:
     """The credentials of a Lambda function.
 
-    Raises ConfigurationError when there are none, and OSError when the container endpoint does not answer.
+    Raises ConfigurationError when the environment has neither credentials nor the container endpoint, and OSError when
+    that endpoint sends none.
     """
     if environment.get("AWS_ACCESS_KEY_ID") and environment.get("AWS_SECRET_ACCESS_KEY"):
         return AwsCredentials(

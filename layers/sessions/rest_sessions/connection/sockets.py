@@ -14,10 +14,10 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class DeadlineSocket:
-    """A connected socket that waits no longer than the request may, and sends nothing after it was closed.
+    """A connected socket that keeps the deadline, and discards unsent data when it is closed.
 
-    redis-py's timeout starts again with each piece of a reply. And TCP would go on to deliver what a closed socket
-    still held: after the retry, or after the client has killed the session that the data would write.
+    redis-py's timeout starts again with each piece of a reply. And TCP would still deliver the unsent data of a closed
+    socket, perhaps after the retry, or after a client killed the session that the data would write.
     """
 
     def __init__(self, connected: socket.socket) -> None:
@@ -31,7 +31,7 @@ class DeadlineSocket:
         self._socket.sendall(data)
 
     def recv_into(self, buffer: bytearray) -> int:
-        """Receives into `buffer`; the number of bytes. Raises TimeoutError."""
+        """Receives into `buffer`. Returns the number of bytes. Raises TimeoutError."""
         self._set_timeout()
         return self._socket.recv_into(buffer)
 

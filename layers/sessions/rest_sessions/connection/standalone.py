@@ -16,7 +16,7 @@ from .redis_py import Pool
 class Standalone:
     """A standalone server, which must be the primary.
 
-    A demoted primary still answers reads, but misses all that its successor was told: a session could seem missing, or
+    A demoted primary still answers reads, but lacks what the new primary has written: a session could seem missing, or
     a killed one alive. It refuses writes, so each batch ends with one. The write removes a key that never exists.
     """
 

@@ -6,7 +6,10 @@ from .parameters import is_app
 
 
 def write_audit_log(outcome: str, *, key_name: str, operation: str, app: str, **log_fields: str) -> None:
-    """Writes one line. `outcome` is `done` or the name of an error. `log_fields` identify the request."""
+    """Writes one line. `log_fields` identify the request.
+
+    `outcome` is `done`, the name of an error, or `unknownKey` if the authorizer does not know the key.
+    """
     # A text that is not the name of an app could be anything, and stays out of the log.
     details = {"key_name": key_name, "operation": operation, "app": app if is_app(app) else "", "outcome": outcome}
     logger.info("Access", extra={**details, **log_fields})

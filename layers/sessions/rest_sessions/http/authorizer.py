@@ -23,7 +23,7 @@ _OPERATION = re.compile(r"[A-Z]+ /\{app\}/([a-z]+).*")
 def authorize(event: Mapping[str, Any], keys: KeySource) -> dict[str, Any]:
     """API Gateway's answer for the key in `event`. A refusal is written to the audit log.
 
-    Raises RegistryUnavailable: API Gateway would cache a refusal, which would outlast the fault, but not an error.
+    Raises RegistryUnavailable. API Gateway does not cache an error. It would cache a refusal, even beyond the repair.
     """
     principal = _authenticate(event, keys)
     if principal is None:

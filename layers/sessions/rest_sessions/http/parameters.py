@@ -1,7 +1,7 @@
-"""The parameters that routes take, by name: where each is found, and its rule.
+"""All parameters of routes: the name of each, its place in the request, and its rule.
 
-A rule takes the raw text and returns the value, or raises a BadRequest. A route takes the parameters that its handler
-has as arguments.
+A rule takes the raw text and returns the value, or raises a BadRequest. The rule of a body takes the whole request and
+may raise any ApiError. Which parameters a route takes is decided by its handler's arguments.
 """
 
 import re
@@ -23,7 +23,8 @@ from rest_sessions.model import Cursor
 from .body import parse_changes, parse_first_data
 from .request import Request
 
-# A gateway replaces bytes that are not UTF-8 with U+FFFD, which would make one id of two different ones.
+# Control characters, half surrogate pairs, and U+FFFD: a gateway puts U+FFFD in place of bytes that are not UTF-8, so
+# two different ids would become the same.
 _NOT_IN_TEXT = "\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffd"
 _APP = re.compile(APP_PATTERN)
 # API Gateway cuts a path at a decoded `?`, answers 400 to some `%`, and turns `%252F` into `/`. Clients resolve `.` and
@@ -42,18 +43,22 @@ def is_app(text: str) -> bool:
 
 
 def parse_app(text: str | None) -> str:
+    """The name of an app."""
     return _match(_APP, "app", text)
 
 
 def parse_id(text: str | None) -> str:
+    """The id of a user."""
     return _match(_ID, "id", text)
 
 
 def parse_token(text: str | None) -> str:
+    """The token of a session."""
     return _match(_TOKEN, "token", text)
 
 
 def parse_ip(text: str | None) -> str:
+    """The address of a user. It may be any short text."""
     return _match(_IP, "ip", text)
 
 
@@ -75,7 +80,7 @@ def parse_dt(text: str | None) -> int:
 
 
 def parse_limit(text: str | None) -> int | None:
-    """The most sessions of a page. None for as many as fit."""
+    """The most sessions in a page. None for as many as fit."""
     if not text:
         return None
     number = _WHOLE_NUMBER.fullmatch(text)
@@ -95,6 +100,7 @@ def parse_cursor(text: str | None) -> Cursor | None:
 
 
 def parse_no_resave(text: str | None) -> bool:
+    """Whether the session ends at a fixed time, however often it is used."""
     match text:
         case "1" | "true":
             return True
@@ -113,7 +119,7 @@ def _match(pattern: re.Pattern[str], item: str, text: str | None) -> str:
 
 def _seconds(item: str, text: str) -> int:
     number = _WHOLE_NUMBER.fullmatch(text)
-    # A number with more digits than any clock has is still a whole number. The largest one stands for it.
+    # A number of more than 15 digits is still a whole number. 10**15, which is later than any time, stands for it.
     seconds = int(number[1]) if number else 10**15 if _DIGITS.fullmatch(text) else 0
     if seconds < MIN_SECONDS:
         raise InvalidValue(f"{item} must be a positive integer >= {MIN_SECONDS}")

@@ -35,7 +35,7 @@ class Request:
         return text
 
     def query_names(self) -> list[str]:
-        """The names of all query parameters, in their order. One that is given twice is there twice.
+        """The names of all query parameters, in their order. A name that is given twice appears twice.
 
         API Gateway joins the values of such a parameter, so that `query` does not show it.
         """
@@ -62,9 +62,9 @@ class Request:
         return None
 
     def principal(self, auth_mode: str) -> Principal | None:
-        """Who sends the request, according to the gateway's authorizer. None when no authorizer has decided.
+        """The principal that the authorizer has identified. None if its answer is missing.
 
-        `auth_mode` is the setting of that name.
+        `auth_mode` is the setting of that name. With `none` there is no authorizer, and everybody may do everything.
         """
         authorizer = self._event.get("requestContext", {}).get("authorizer") or {}
         match auth_mode, authorizer:

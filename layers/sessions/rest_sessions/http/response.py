@@ -26,7 +26,7 @@ def respond(result: Result) -> Response:
 
 
 def respond_error(error: ApiError) -> Response:
-    """The answer that tells `error`."""
+    """The answer for `error`."""
     headers = {**HEADERS, "Retry-After": str(error.retry_after)} if isinstance(error, StoreUnavailable) else HEADERS
     body = f'{{"name":"{error.name}","message":{json_string(error.message)}}}'
     return {"statusCode": error.status, "headers": headers, "body": body}

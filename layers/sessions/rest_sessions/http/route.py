@@ -1,4 +1,4 @@
-"""A route: from API Gateway's event through the checks and the store to the answer."""
+"""A route: checks API Gateway's event, calls the handler, and answers."""
 
 from collections.abc import Callable, Collection, Mapping
 from functools import update_wrapper

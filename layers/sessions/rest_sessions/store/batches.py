@@ -1,4 +1,4 @@
-"""Ending many sessions, in batches that never hold Redis up for long."""
+"""Ends many sessions, in batches that block Redis only briefly."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,12 +11,12 @@ from .record import handle_in_expiry, handle_in_ids
 from .replies import items_of, number_of
 from .scripts import script_call
 
-# The most sessions that all scripts of one round trip end, because Redis serves nobody else until it is done.
+# The most sessions that one round trip ends, over all its partitions. Redis serves nobody else meanwhile.
 _BATCH = 128
 
 
 def kill_all(client: Client, partitions: Sequence[Partition], first: str, last: str, now: Callable[[], int]) -> int:
-    """Kills the sessions in one lexical range of `ids`, in each of `partitions`; the number that were alive.
+    """Kills the sessions in one lexical range of `ids`, in each of `partitions`. Returns how many were alive.
 
     It walks the range once, so a session that is created meanwhile is either killed as well, or stays and is listed.
     """
@@ -38,9 +38,9 @@ def kill_all(client: Client, partitions: Sequence[Partition], first: str, last: 
 def sweep_app(
     client: Client, keys: Keyspace, app: str, now: Callable[[], int], should_continue: Callable[[], bool]
 ) -> int:
-    """Removes the expired sessions of `app` while `should_continue()`; their number.
+    """Removes the expired sessions of `app` while `should_continue()`. Returns how many.
 
-    An app that then has no session is forgotten until its next one.
+    Then it takes an app without sessions off the list of apps, to which the app's next `create` adds it again.
     """
     removed = 0
     partitions = keys.partitions(app)
@@ -65,19 +65,19 @@ def _forget_app_if_empty(client: Client, keys: Keyspace, app: str) -> None:
     sizes = [("ZCARD", partition.expiry) for partition in keys.partitions(app)]
     if not any(map(number_of, client.run(*sizes))):
         client.run(("SREM", keys.apps, app))
-        # A session that was created after the first look may have added the app before it was removed.
+        # A `create` after the first look may have added the app before SREM.
         if any(map(number_of, client.run(*sizes))):
             client.run(("SADD", keys.apps, app))
 
 
 def _batches(partitions: Sequence[Partition], replies: Sequence[Any]) -> list[tuple[Partition, list[bytes]]]:
-    """Each partition of which something was found, with that."""
+    """Each partition in which members were found, with these members."""
     found = [(partition, items_of(reply)) for partition, reply in zip(partitions, replies, strict=True)]
     return [(partition, members) for partition, members in found if members]
 
 
 def _run(client: Client, commands: Sequence[Sequence[Command]]) -> int:
-    """Runs all commands in one round trip; the sum of what the scripts among them return."""
+    """Runs all commands in one round trip. Returns the sum of what the scripts among them return."""
     batch = [command for of_partition in commands for command in of_partition]
     replies = client.run(*batch)
     return sum(

@@ -34,7 +34,7 @@ class Partition:
 
     @property
     def expiry(self) -> str:
-        """Sorted set by deadline: `HANDLE:ID`."""
+        """Sorted set by expiry time: `HANDLE:ID`."""
         return f"{self.prefix}:expiry"
 
     @property

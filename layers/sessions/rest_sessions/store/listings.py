@@ -1,4 +1,4 @@
-"""Listings: finding sessions in the index, merging the partitions of an app, and fitting a page into one answer."""
+"""Listings: finds sessions in the index, merges the partitions of an app, and fits a page into one answer."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from .replies import items_of
 from .scripts import script_call
 
 # The most that one script finds or reads, because Redis serves nobody else meanwhile. One look at the index of an app
-# finds enough for a page.
+# usually finds enough for a page.
 _ID_INDEX_BATCH = 1000
 _APP_INDEX_BATCH = 5000
 _READ_BATCH = 500
@@ -28,9 +28,9 @@ Entry = tuple[Cursor, Partition]
 def find_of_id(
     client: Client, partition: Partition, id: str, after: Cursor | None, limit: int | None
 ) -> Iterator[Entry]:
-    """The sessions of one user, the most recently used first, from `after` on.
+    """The sessions of one user that follow the cursor `after`, the most recently used first.
 
-    The index has a user's sessions by handle. Sorting them all by last use must not cost more than a page, so a user
+    The index has a user's sessions by handle. To sort very many by last use would cost more than a page may. So a user
     with more than _ID_INDEX_BATCH sessions gets them by handle, with cursors whose time of last use is 0.
     """
     if after is None or after.last_used:
@@ -66,7 +66,7 @@ def _find_by_handle(
 def find_of_app(
     client: Client, partitions: Sequence[Partition], since: int, after: Cursor | None, limit: int | None
 ) -> Iterator[Entry]:
-    """The sessions that were used at or after `since` (seconds), the most recently used first, from `after` on.
+    """The sessions used at or after `since` (seconds) that follow the cursor `after`, the most recently used first.
 
     `limit` is how many the page will hold, which decides how many are looked up at first.
     """
@@ -82,8 +82,8 @@ def find_of_app(
             for partition, items in zip(partitions, found, strict=True)
             for cursor in cursors_of(items)
         ]
-        # A partition with a full batch may have more sessions, all of them after the last one in the batch. So the
-        # merged order is complete only up to the first such end.
+        # A partition that returned a full batch may have more sessions, which follow the last one of the batch. So the
+        # merged listing is complete only down to the greatest of these last cursors.
         ends = [items for items in found if len(items) == 2 * batch_size]
         complete_to = max((_last_cursor(items) for items in ends), default=None)
         for cursor, partition in sorted(entries, key=itemgetter(0), reverse=True):

@@ -1,4 +1,4 @@
-"""Replies of Redis, checked for their form: what answers at the address may be anything but Redis."""
+"""Checks the form of replies: the server at the address may be something other than Redis."""
 
 from typing import Any
 
@@ -12,21 +12,21 @@ STATUSES = (OK, MISSING, TOO_LARGE)
 
 
 def status_of(reply: Any) -> tuple[bytes, list[Any]]:
-    """The status in the reply of a script on one session, and the state that follows it. Raises StoreUnavailable."""
+    """The status in the reply of a script on one session, and what follows it. Raises StoreUnavailable."""
     if isinstance(reply, list) and reply and reply[0] in STATUSES:
         return reply[0], reply[1:]
-    raise StoreUnavailable("The reply is not that of a script")
+    raise StoreUnavailable("The server did not reply with a script's status")
 
 
 def number_of(reply: Any) -> int:
-    """An integer reply. Raises StoreUnavailable."""
+    """The integer in a reply. Raises StoreUnavailable."""
     if isinstance(reply, int):
         return reply
-    raise StoreUnavailable("The reply is not an integer")
+    raise StoreUnavailable("The server did not reply with an integer")
 
 
 def items_of(reply: Any) -> list[Any]:
     """The items of an array reply. Raises StoreUnavailable."""
     if isinstance(reply, list):
         return reply
-    raise StoreUnavailable("The reply is not an array")
+    raise StoreUnavailable("The server did not reply with an array")

@@ -1,7 +1,7 @@
 """The Lua scripts, one file for each atomic operation.
 
-A script runs with nothing between its reads and its writes, and takes one round trip. It opens with its purpose, its
-KEYS, its ARGV and what it returns. A script on one session returns a status and the state after it.
+Redis runs nothing else between the reads and the writes of a script, and a script takes one round trip. Its header says
+its purpose, its KEYS, its ARGV and what it returns. A script on one session returns a status first.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """The operations of the API on sessions in Redis.
 
 The data of an app is in 16 partitions. All sessions of a user are in one of them, so an operation on a session or a
-user is atomic. An operation on an app asks all partitions in one round trip.
+user is atomic. An operation on an app asks its partitions together in each round trip.
 """
 
 import re
@@ -24,7 +24,7 @@ from .tokens import handle_of, new_token, partition_number_of_token
 
 _APP = re.compile(APP_PATTERN)
 
-# How often a process adds an app to the list of apps, at most.
+# A create adds its app to the list of apps. Other uses of sessions do so at most this often in one process.
 _NOTE_SECONDS = 300
 
 
@@ -56,7 +56,7 @@ class SessionStore:
         [reply] = self._client.run(("PING",))
         # redis-py's cluster client turns the reply into True.
         if reply is not True and reply != b"PONG":
-            raise StoreUnavailable("The reply is not PONG")
+            raise StoreUnavailable("The server did not reply with PONG")
         return "PONG"
 
     def create_session(
@@ -68,7 +68,7 @@ class SessionStore:
         no_resave: bool = False,
         data: Data | None = None,
     ) -> str:
-        """Creates a session of the user `id`; its token.
+        """Creates a session of the user `id` and returns its token.
 
         `ttl` is in seconds. `data` maps keys to JSON texts; a key whose value is None is left out.
         """
@@ -98,7 +98,7 @@ class SessionStore:
         return token
 
     def get_session(self, app: str, token: str) -> Session | None:
-        """Reads a session, which starts its idle timeout again. None if it is missing.
+        """Returns a session, or None if it is missing. Without `no_resave`, this starts its idle timeout again.
 
         The result shows `r` and `idle` as they were before this read.
         """
@@ -107,10 +107,11 @@ class SessionStore:
         return self._used(app, state[0], now) if status == OK else None
 
     def set_session(self, app: str, token: str, changes: Data) -> Session | None:
-        """Writes data of a session, which starts its idle timeout again. None if it is missing.
+        """Writes data of a session and returns it, or None if it is missing.
 
-        `changes` maps keys to JSON texts, or to None to remove a key. The result shows `w` and the data after this
-        write, and `idle` before it. Raises TooLarge, and changes nothing, when the data would be over a limit.
+        `changes` maps keys to JSON texts, or to None to remove a key. Without `no_resave`, this starts the session's
+        idle timeout again. The result shows `w` and the data after this write, and `idle` before it. Raises TooLarge,
+        and changes nothing, when the data would be over a limit.
         """
         now = self._now()
         written = fields_of({key: value for key, value in changes.items() if value is not None})
@@ -122,7 +123,7 @@ class SessionStore:
         return self._used(app, state[0], now) if status == OK else None
 
     def kill_session(self, app: str, token: str) -> int:
-        """Ends a session: 1 if it was alive, else 0."""
+        """Ends a session. Returns 1 if it was alive, else 0."""
         status, _ = self._run_on_session("kill_session", app, token, self._now())
         return int(status == OK)
 
@@ -132,7 +133,7 @@ class SessionStore:
         return read_page(self._client, find_of_id(self._client, partition, id, after, limit), self._now(), limit)
 
     def list_sessions_of_app(self, app: str, dt: int, limit: int | None = None, after: Cursor | None = None) -> Page:
-        """The sessions that were used in the last `dt` seconds, the most recently used first, from `after` on.
+        """The sessions used in the last `dt` seconds that follow the cursor `after`, the most recently used first.
 
         Listing does not use a session: neither its counters nor its times change. The page ends after `limit` sessions,
         or before it would exceed MAX_LISTING_BYTES; `next` is then the cursor of the following page.
@@ -142,12 +143,12 @@ class SessionStore:
         return read_page(self._client, entries, now, limit)
 
     def kill_sessions_of_id(self, app: str, id: str) -> int:
-        """Ends all sessions of the user `id`; the number that were alive."""
+        """Ends all sessions of the user `id`. Returns how many were alive."""
         partition = self._keys.partition(app, partition_number_of_id(id))
         return kill_all(self._client, [partition], *user_range(id), self._now)
 
     def kill_sessions_of_app(self, app: str) -> int:
-        """Ends all sessions that exist when this begins; the number that were alive."""
+        """Ends all sessions that exist when this begins. Returns how many were alive."""
         return kill_all(self._client, self._keys.partitions(app), "-", "+", self._now)
 
     def count_active_users(self, app: str, dt: int) -> int:
@@ -164,7 +165,7 @@ class SessionStore:
         return self._sum_over_apps(lambda app: self.count_active_users(app, dt))
 
     def sweep_expired(self, should_continue: Callable[[], bool] = lambda: True) -> AppsResult:
-        """Removes the expired sessions of all apps, in bounded batches while `should_continue()`; their number."""
+        """Removes the expired sessions of all apps, in bounded batches while `should_continue()`. Returns how many."""
         return self._sum_over_apps(
             lambda app: sweep_app(self._client, self._keys, app, self._now, should_continue) if should_continue() else 0
         )

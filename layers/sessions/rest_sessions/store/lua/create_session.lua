@@ -1,5 +1,5 @@
 -- Creates a session, and clears the index of a few sessions that expired long ago.
--- Running it again with the same arguments changes nothing.
+-- A retry writes the same session again: nobody can have used it meanwhile, because nobody has its token.
 -- include: record.lua
 -- include: index.lua
 --
@@ -28,8 +28,8 @@ if long_expired[1] then
   remove_from_index(index, handles, owners)
 end
 
--- The user may lack the right to one of these commands, and Redis undoes nothing. So the entry for the sweep comes first,
--- and no hash stays without an expiry.
+-- The Redis user may lack the right to one of these commands, and Redis undoes nothing. So the entry for the sweep
+-- comes first, and no hash stays without an expiry.
 redis.call('ZADD', index.expiry, now + ttl, expiry_member(handle, id))
 redis.call('ZADD', index.ids, '0', ids_member(id, handle))
 redis.call('ZADD', index.users, 'GT', now, id)

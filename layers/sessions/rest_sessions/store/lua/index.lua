@@ -1,8 +1,8 @@
 -- Keeps the four sorted sets of a partition in step with its sessions.
 -- include: record.lua
 
--- Seconds for which a hash outlives its deadline. Only then does Redis drop it by itself. So a live session never
--- vanishes, although the clocks of the callers differ a little.
+-- Redis drops a hash this many seconds after the session's expiry time. So a live session never vanishes, although the
+-- clocks of the callers differ a little.
 local LINGER = 60
 
 -- The index of the partition, from the first four keys of a script.
@@ -10,12 +10,12 @@ local function index_of(keys)
   return { ids = keys[1], users = keys[2], recent = keys[3], expiry = keys[4] }
 end
 
--- Records one use of a live session: increments `counter` ('r' or 'w'), writes the given fields and values, starts the
--- idle timeout again, and restores the index entries that Redis evicted. Returns the new count as text.
+-- Records one use of a live session: increments `counter` ('r' or 'w'), writes the given fields and values, and
+-- restores lost index entries. Without a fixed end, it starts the idle timeout again. Returns the new count as text.
 local function use_session(index, key, handle, session, counter, now, ...)
   local count = string.format('%d', session[counter] + 1)
   -- The time of last use never goes back, although the clocks of the callers differ a little. A second use within the
-  -- same second changes no time.
+  -- same second changes no time, and does not look at the index.
   if now <= tonumber(session.used) then
     redis.call('HSET', key, counter, count, ...)
     return count
@@ -31,8 +31,8 @@ local function use_session(index, key, handle, session, counter, now, ...)
   return count
 end
 
--- Removes sessions from the index, given the handle of each and the id of its user, and removes the users whose last
--- session this was.
+-- Removes sessions from the index, given their `handles` and the ids of their users (`owners`). Also removes the users
+-- who then have no session.
 -- All reads come before the first write, and each key is written once. While a slot moves to another node of a cluster,
 -- a key that lost its last member is gone, and a script that uses it again is aborted.
 local function remove_from_index(index, handles, owners)
@@ -48,7 +48,7 @@ local function remove_from_index(index, handles, owners)
   for id, count in pairs(counts) do
     local has_another = false
     local first, last = user_range(id)
-    -- One more than are removed.
+    -- If the user has a session that stays, it is among the first count + 1.
     for _, member in ipairs(redis.call('ZRANGEBYLEX', index.ids, first, last, 'LIMIT', 0, count + 1)) do
       has_another = has_another or not is_removed[member]
     end

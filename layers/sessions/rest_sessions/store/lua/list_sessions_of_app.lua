@@ -1,4 +1,4 @@
--- Finds the most recently used sessions of one partition, from a cursor on.
+-- Finds the most recently used sessions of one partition that follow a cursor.
 --
 -- KEYS[1]  recent
 -- ARGV[1]  the cursor's time of last use, seconds, and

@@ -6,7 +6,7 @@
 -- ARGV[1]  id
 -- ARGV[2]  the handle after which to start, empty for the first
 -- ARGV[3]  the most sessions to return
--- Returns  {handle, time of last use, handle, …} by handle; 1 for a time that the index has lost
+-- Returns  {handle, time of last use, handle, …}, sorted by handle; the time is 1 if the index has lost it
 local ids, recent = KEYS[1], KEYS[2]
 local id, after, limit = ARGV[1], ARGV[2], ARGV[3]
 local first, last = user_range(id)

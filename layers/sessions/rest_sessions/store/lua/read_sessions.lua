@@ -3,11 +3,11 @@
 --
 -- KEYS[1..*]  the sessions
 -- ARGV[1]     now, seconds
--- ARGV[2]     the bytes after which to stop; each text counts for its length and for the cost of making it
+-- ARGV[2]     the bytes after which to stop; each text counts as its length plus OVERHEAD_PER_TEXT
 -- Returns     for each session that was read, in the order of KEYS, its fields and values, or {} when it is not alive;
 --             at least one session is read
 local now, most_bytes = tonumber(ARGV[1]), tonumber(ARGV[2])
--- Even the shortest text is made twice: in this script and in the reply.
+-- Bytes. Even the shortest text costs time, because it is made twice: in this script and in the reply.
 local OVERHEAD_PER_TEXT = 32
 
 local sessions, bytes = {}, 0

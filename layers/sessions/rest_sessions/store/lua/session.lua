@@ -18,7 +18,7 @@ local function read_times(key)
   return f[1] and { id = f[1], ttl = f[2], used = f[3], ends = f[4] }
 end
 
--- Whether there is a session and its deadline has not passed.
+-- Whether there is a session and its expiry time has not passed.
 local function is_alive(session, now)
   return session and now <= (tonumber(session.ends) or session.used + session.ttl)
 end

@@ -1,4 +1,4 @@
--- Writes all the given data of a session, or none, and counts the write.
+-- Writes data of a session and counts the write, unless the data would be over a limit.
 -- include: record.lua
 -- include: session.lua
 -- include: index.lua
@@ -30,7 +30,7 @@ for i = FIRST + n, #ARGV do
   removed[ARGV[i]] = true
 end
 
--- Turns `fields` into the state after this write, in the order that the hash will have.
+-- Turns `fields` into the state after this write: first the fields that stay, in their order, then the new ones.
 local last, place_of_w, data_fields, bytes = 0, 0, 0, 0
 for i = 1, #fields, 2 do
   local field = fields[i]
