@@ -105,13 +105,13 @@ def cold(results: dict[str, Any]) -> str:
             else:
                 value, text = ratio(times, layer, lambda time: time)
                 wanted = {
-                    REDIS_ONLY: verdict(round(1 / value, 2), 1.4).replace("≤ 1.4", "layer ≤ 1.4 times it"),
+                    REDIS_ONLY: f"layer / contender {verdict(round(1 / value, 2), 1.4)}",
                     WITHOUT_BYTECODE: at_least(value, 2.5),
                     LIBRARY: at_least(value, 1),
                 }
                 row += [text, wanted[name]]
             rows.append(row)
-    return table(["function", "contender", "ms (lowest to highest)", "ratio to the layer", "target"], rows)
+    return table(["function", "contender", "ms (lowest to highest)", "contender / layer", "target"], rows)
 
 
 def scale(results: dict[str, Any]) -> str:
@@ -192,7 +192,8 @@ def write(results: dict[str, Any]) -> None:
         f"Written by `make bench` on {machine['date']}; the raw figures are in [performance.json](performance.json). "
         f"{machine['cores']} cores ({machine['cpu']}), Python {machine['python']}, {machine['redis']}, Node {machine['node']}, "
         "all on one machine. Absolute times mean little there, so each claim about time is a ratio from one run. Where contenders take "
-        "turns, it is the median of the rounds, followed by the lowest and the highest in brackets.",
+        "turns, each round gives a ratio. The tables show the median of these ratios, then the lowest and the highest in brackets. So it "
+        "may differ from the ratio of two medians beside it.",
         "## Warm: one operation",
         "The handler is the whole function, from API Gateway's event to its answer. redis-sessions 4.0.0 is a bare library call "
         "in Node, without HTTP, parsing or keys. The floor sends the handler's commands over a bare socket with hiredis, and does "
@@ -218,15 +219,15 @@ def write(results: dict[str, Any]) -> None:
         removal(results["scale"]),
         "redis-sessions sweeps one session at a time, so it got only a tenth of the sessions.",
         "## Parallel clients",
-        "Clients, Redis and all masters share the machine's cores. So this shows the limit of the machine, not that of a cluster.",
+        "Clients, Redis and all primaries share the machine's cores. So this shows the limit of the machine, not that of a cluster.",
         "![gets per second](performance-throughput.svg)",
         throughput(results["throughput"]),
-        "A hash assigns the 16 partitions of an app to masters. The busiest of three masters has "
+        "A hash assigns the 16 partitions of an app to primaries. Of three primaries, the one with the most partitions has "
         + ", ".join(
-            f"{share:.3f} times its share with {int(apps):,} app{'s'[: int(apps) > 1]}"
+            f"{share:.3f} times the mean with {int(apps):,} app{'s'[: int(apps) > 1]}"
             for apps, share in spread["masters"].items()
         )
-        + f". The busiest partition of an app with 100,000 users has {spread['partitions']:.3f} times its share.",
+        + f". Of the partitions of an app with 100,000 users, the one with the most has {spread['partitions']:.3f} times the mean.",
         TRIED.read_text(encoding="utf-8").strip(),
     ]
     (DOCS / "performance.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")

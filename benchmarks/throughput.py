@@ -47,7 +47,7 @@ def on_server(server: Server) -> dict[int, dict[str, float]]:
 
 
 def spread() -> dict[str, Any]:
-    """The share of the busiest master, by number of apps, and of the busiest partition. The mean is 1."""
+    """How much the busiest primary has, by number of apps, and the busiest partition. The mean is 1."""
     keyspace = Keyspace("rs")
     slots_per_master = -(-REDIS_CLUSTER_HASH_SLOTS // MASTERS)
     masters = {}

@@ -34,7 +34,7 @@ class Figures:
         rows = {what: row for what, row in {**earlier, **self.rows}.items() if not what.startswith(("what", "---"))}
         versions = [_version(server) for server in servers]
         machine = ", ".join([f"Python {platform.python_version()}", *versions, f"{os.cpu_count()} cores for all"])
-        head = ["| what | measured | promised | | on |", "| --- | --- | --- | --- | --- |"]
+        head = ["| what | measured | promised | verdict | on |", "| --- | --- | --- | --- | --- |"]
         DOCUMENT.write_text(
             "\n".join([f"{text}{HEADING}", f"{machine}.", "", *head, *sorted(rows.values()), ""]), encoding="utf-8"
         )
