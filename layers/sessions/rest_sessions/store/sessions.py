@@ -7,6 +7,7 @@ user is atomic. An operation on an app asks its partitions together in each roun
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from rest_sessions.connection.client import Client
@@ -197,9 +198,11 @@ class SessionStore:
     def _used(self, app: str, fields: Sequence[bytes], now: int) -> Session:
         """The session that was just used. Adds its app to the list of apps again from time to time."""
         if now - self._noted.get(app, 0) >= _NOTE_SECONDS:
-            # Redis may have evicted the list, and without it nothing sweeps the app.
-            self._client.run(("SADD", self._keys.apps, app))
             self._noted[app] = now
+            # Redis may have evicted the list, and without it nothing sweeps the app. The session has been used already,
+            # so the answer does not depend on this. If it fails, the next attempt follows in _NOTE_SECONDS.
+            with suppress(StoreUnavailable):
+                self._client.run(("SADD", self._keys.apps, app))
         return to_session(fields, now)
 
     def _now(self) -> int:
