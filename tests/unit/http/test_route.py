@@ -311,7 +311,7 @@ class TestQuery:
         for name, parameter in ROUTES[function].parameters.items():
             if parameter.place == "query":
                 # API Gateway joins the values with a comma.
-                event = request(function, query={name: "1,1"}, rawQueryString=f"{name}=1&{name}=1")
+                event = request(function, queryStringParameters={name: "1,1"}, rawQueryString=f"{name}=1&{name}=1")
                 assert error_of(api.call(function, event)) == (400, "invalidValue", f"{name} must be given once")
         assert api.store.mock_calls == []
 

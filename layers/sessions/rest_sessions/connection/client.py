@@ -7,6 +7,7 @@ from typing import Any
 from redis.exceptions import (
     ClusterError,
     ConnectionError,
+    MovedError,
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -29,7 +30,7 @@ from .standalone import Standalone
 # server is no longer the primary, or the cluster is changing.
 _RETRYABLE = (ConnectionError, TimeoutError, ReadOnlyError, ClusterError)
 # The server cannot take the command now.
-_UNAVAILABLE = (*_RETRYABLE, OutOfMemoryError, TryAgainError, RedisClusterException)
+_UNAVAILABLE = (*_RETRYABLE, MovedError, OutOfMemoryError, TryAgainError, RedisClusterException)
 _UNAVAILABLE_REPLY = re.compile(
     # Redis 6.2 wraps the reply to a script's command in an error of its own.
     "(Error running script .*-)?(BUSY|LOADING|MASTERDOWN|MISCONF|NOREPLICAS|OOM|READONLY) "
@@ -95,5 +96,8 @@ def _reason(error: Exception) -> str:
     # beginning is told.
     if isinstance(error, (ConnectionError, TimeoutError)):
         return f"{name}: {error}"
+    # A cluster's client follows it.
+    if isinstance(error, MovedError):
+        return f"{name}: the server is a node of a cluster; set REDIS_CLUSTER=1"
     reply = _UNAVAILABLE_REPLY.match(str(error))
     return f"{name}: {reply[2]}" if reply else name

@@ -52,13 +52,14 @@ class Node:
                 self._idle.pop()[1].disconnect()
 
     def _idle_connection(self) -> Any:
-        with suppress(IndexError):
-            while True:
+        while True:
+            try:
                 last_used, connection = self._idle.pop()
-                if abs(time() - last_used) < MAX_IDLE_SECONDS:
-                    return connection
-                connection.disconnect()
-        return None
+            except IndexError:
+                return None
+            if abs(time() - last_used) < MAX_IDLE_SECONDS:
+                return connection
+            connection.disconnect()
 
 
 def _read_reply(connection: Any) -> Any:

@@ -5,7 +5,6 @@ from typing import Any
 
 from redis.exceptions import MovedError, ReadOnlyError
 
-from rest_sessions.errors import StoreUnavailable
 from rest_sessions.settings import Settings
 
 from .commands import PlainCommand
@@ -27,8 +26,8 @@ class Standalone:
     def execute(self, commands: Sequence[PlainCommand]) -> list[Any]:
         """The replies to `commands`. An error reply is an exception in the list.
 
-        Raises ReadOnlyError when the server is not the primary, StoreUnavailable when it is a node of a cluster, and
-        redis-py's errors of the connection.
+        Raises ReadOnlyError when the server is not the primary, MovedError when it is a node of a cluster, and the
+        connection's errors.
         """
         connection = self._node.send([*commands, self._fence])
         try:
@@ -36,10 +35,8 @@ class Standalone:
         except BaseException:
             connection.disconnect()
             raise
-        if isinstance(fenced, ReadOnlyError):
+        if isinstance(fenced, (ReadOnlyError, MovedError)):
             raise fenced
-        if any(isinstance(reply, MovedError) for reply in (*replies, fenced)):
-            raise StoreUnavailable("MovedError: the server is a node of a cluster; set REDIS_CLUSTER=1")
         return replies
 
     def disconnect(self) -> None:

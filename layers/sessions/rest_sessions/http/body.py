@@ -23,11 +23,12 @@ from rest_sessions.model import Data, json_string
 
 from .request import Request
 
-_CONTROL_CHARACTER = re.compile("[\x00-\x1f\x7f-\x9f]")
+_GZIP = b"\x1f\x8b"
 _UTF_8_NAMES = ("utf-8", "utf8", "us-ascii")
-_CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";\s]+)')
+_CHARSET = re.compile(r'(?:^|;)\s*charset\s*=\s*"?([^";\s]+)')
 # Half of a surrogate pair can only come from an escape.
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_NOT_IN_KEY = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def parse_first_data(request: Request) -> Data:
@@ -46,16 +47,17 @@ def parse_changes(request: Request) -> Data:
 
 
 def _json_body(request: Request) -> bytes:
-    content_type = (request.header("content-type") or "").lower()
-    if content_type.partition(";")[0].strip() not in ("application/json", ""):
+    media_type, _, parameters = request.headers.get("content-type", "").lower().partition(";")
+    if media_type.strip() not in ("application/json", ""):
         raise UnsupportedMediaType("The body must be JSON: send Content-Type: application/json")
-    charset = _CHARSET.search(content_type)
+    charset = _CHARSET.search(parameters)
     body = request.body()
     # JSON in UTF-16 or UTF-32 has a NUL byte among its first two, or begins with a byte order mark.
     is_wide = body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in body[:2]
     if is_wide or (charset and charset[1] not in _UTF_8_NAMES):
         raise UnsupportedMediaType("The body must be in UTF-8")
-    if (request.header("content-encoding") or "identity").strip().lower() != "identity" or body.startswith(b"\x1f\x8b"):
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("identity", "") or body.startswith(_GZIP):
         raise UnsupportedMediaType("The body must not be compressed: send it without Content-Encoding")
     return body
 
@@ -127,7 +129,7 @@ def _encode(key: str, value: Any, levels: int) -> str:
 
 
 def _check_key(key: str) -> str:
-    if _CONTROL_CHARACTER.search(key) or _SURROGATE.search(key):
+    if _NOT_IN_KEY.search(key):
         raise InvalidValue("A key of d has a control character or half of a surrogate pair")
     return key
 

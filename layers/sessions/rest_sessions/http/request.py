@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-in
 
 import base64
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -39,8 +40,11 @@ class Request:
 
         API Gateway joins the values of such a parameter, so that `query` does not show it.
         """
-        raw = self._event.get("rawQueryString")
-        return [name for name, _ in parse_qsl(raw, keep_blank_values=True)] if raw else list(self.query)
+        raw = self._event.get("rawQueryString") or ""
+        # As many values as names, which is the rule, means that none is there twice.
+        if raw.count("&") < len(self.query):
+            return list(self.query)
+        return [name for name, _ in parse_qsl(raw, keep_blank_values=True)]
 
     @property
     def has_body(self) -> bool:
@@ -52,14 +56,10 @@ class Request:
         text = self._event.get("body") or ""
         return base64.b64decode(text) if self._event.get("isBase64Encoded") else text.encode(errors="surrogatepass")
 
-    def header(self, name: str) -> str | None:
-        """The value of the header of this lower-case name."""
-        # AWS sends header names in lower case, SAM's local gateway in Title-Case.
-        for key, value in (self._event.get("headers") or {}).items():
-            if key.lower() == name:
-                text: str = value
-                return text
-        return None
+    @cached_property
+    def headers(self) -> Mapping[str, str]:
+        """The headers by their names in lower case, as AWS sends them. SAM's local gateway sends Title-Case."""
+        return {name.lower(): value for name, value in (self._event.get("headers") or {}).items()}
 
     def principal(self, auth_mode: str) -> Principal | None:
         """The principal that the authorizer has identified. None if its answer is missing.

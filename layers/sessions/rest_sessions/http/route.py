@@ -69,7 +69,7 @@ class Route:
         self._handler = handler
         self._path = self._readers("path")
         self._query = self._readers("query")
-        self._body = self._readers("body")
+        self._query_and_body = self._query | self._readers("body")
         self._settings = load_settings()
         self._store = open_store()
 
@@ -106,17 +106,22 @@ class Route:
             raise Forbidden
         arguments = {name: read(request) for name, read in self._path.items()}
         _check_names(request, self._query)
-        arguments.update({name: read(request) for name, read in (self._query | self._body).items()})
+        for name, read in self._query_and_body.items():
+            arguments[name] = read(request)
         with deadline(self.seconds):
             result = self._handler(self._store, **arguments)
         if result is None:
             count("SessionsMissing")
             if self._settings.missing_session_is_error:
                 raise SessionNotFound
+        else:
+            self._count(result)
+        return respond(result)
+
+    def _count(self, result: Result) -> None:
         for metric, compute in self.metrics.items():
             if value := compute(result):
                 count(metric, value)
-        return respond(result)
 
     def _readers(self, place: str) -> dict[str, Callable[[Request], Any]]:
         return {name: parameter.reader(name) for name, parameter in self.parameters.items() if parameter.place == place}
