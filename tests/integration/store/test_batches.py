@@ -63,6 +63,15 @@ class TestSweep:
         assert store.sweep_expired(lambda: False).total == 0
         assert store.sweep_expired().total == 1
 
+    def test_stops_between_batches(self, store, clock) -> None:
+        for _ in range(20):
+            store.create_session(APP, "peter", IP, ttl=10)
+        clock.now += 11
+        answers = iter([True, True])
+        removed = store.sweep_expired(lambda: next(answers, False)).total
+        assert 0 < removed < 20
+        assert store.sweep_expired().total == 20 - removed
+
     def test_removes_the_index_entries_of_sessions_that_redis_dropped(self, store, server, clock, keys) -> None:
         store.create_session(APP, "peter", IP, ttl=10)
         with server.connect() as client:
@@ -77,6 +86,15 @@ class TestSweep:
             clock.now += 90
             store.get_session(APP, token)
         store.create_session(APP, "peter", IP)
+        assert len(store.list_sessions_of_id(APP, "peter").sessions) == 2
+        assert store.kill_sessions_of_app(APP) == 2
+
+    def test_create_clears_no_session_that_expired_within_the_last_minute(self, store, clock) -> None:
+        """Its clock may be ahead of those of the other callers, for whom the session is alive."""
+        store.create_session(APP, "peter", IP, ttl=10)
+        clock.now += 10 + 60
+        store.create_session(APP, "peter", IP)
+        clock.now -= 60
         assert len(store.list_sessions_of_id(APP, "peter").sessions) == 2
         assert store.kill_sessions_of_app(APP) == 2
 

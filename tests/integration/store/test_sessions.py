@@ -2,6 +2,8 @@
 
 import pytest
 
+from rest_sessions.errors import TooLarge
+from rest_sessions.limits import MAX_DATA_BYTES, MAX_KEYS
 from rest_sessions.store.sessions import SessionStore
 from rest_sessions.store.tokens import handle_of, partition_number_of_token
 from tests.conftest import Clock
@@ -93,26 +95,39 @@ class TestTime:
         clock.now += 13
         assert store.get_session(APP, token).idle == 10
 
+    @pytest.mark.parametrize("use", ["create", "get", "set"])
     def test_a_clock_that_is_behind_does_not_move_the_last_use_of_a_user_back(
-        self, store: SessionStore, clock: Clock
+        self, store: SessionStore, clock: Clock, use: str
     ) -> None:
         other = store.create_session(APP, "peter", IP)
         clock.now += 100
         store.create_session(APP, "peter", IP)
         clock.now -= 60
-        store.get_session(APP, other)
+        {
+            "create": lambda: store.create_session(APP, "peter", IP),
+            "get": lambda: store.get_session(APP, other),
+            "set": lambda: store.set_session(APP, other, {"a": "1"}),
+        }[use]()
         clock.now += 60
         assert store.count_active_users(APP, 10) == 1
 
-    def test_redis_drops_a_session_only_after_it_expired(self, store, server, namespace, clock) -> None:
-        token = store.create_session(APP, "peter", IP, ttl=10)
-        fixed = store.create_session(APP, "peter", IP, ttl=10, no_resave=True)
-        clock.now += 5
-        store.get_session(APP, token)
+    @pytest.mark.parametrize("use", ["get", "set"])
+    def test_redis_drops_a_session_only_after_it_expired(self, store, server, namespace, clock, use) -> None:
+        token = store.create_session(APP, "peter", IP, ttl=100)
+        fixed = store.create_session(APP, "peter", IP, ttl=100, no_resave=True)
+        keys = {
+            used: f"{namespace}:{{{APP}:{partition_number_of_token(used):x}}}:s:{handle_of(used)}" for used in (token, fixed)
+        }
         with server.connect() as client:
-            for used in (token, fixed):
-                key = f"{namespace}:{{{APP}:{partition_number_of_token(used):x}}}:s:{handle_of(used)}"
-                assert 10 < client.ttl(key) <= 10 + 60
+            for key in keys.values():
+                assert 150 < client.ttl(key) <= 160
+                # Redis has a clock of its own.
+                client.expire(key, 70)
+            clock.now += 90
+            for used in keys:
+                assert store.get_session(APP, used) if use == "get" else store.set_session(APP, used, {"a": "1"})
+            assert 150 < client.ttl(keys[token]) <= 160
+            assert 60 < client.ttl(keys[fixed]) <= 70
 
 
 class TestData:
@@ -127,6 +142,29 @@ class TestData:
         token = store.create_session(APP, "peter", IP, data={"a": "1"})
         assert store.set_session(APP, token, {"a": None}).data == {}
         assert '"d"' not in store.get_session(APP, token).json
+
+    def test_a_set_over_a_limit_changes_nothing(self, store: SessionStore, clock: Clock) -> None:
+        full = {f"k{i}": "1" for i in range(MAX_KEYS)}
+        token = store.create_session(APP, "peter", IP, data=full)
+        clock.now += 5
+        for changes in (
+            {"k0": None, "k1": "2", "more": "1", "most": "1"},
+            {"k0": None, "k1": '"' + "x" * MAX_DATA_BYTES + '"'},
+        ):
+            with pytest.raises(TooLarge):
+                store.set_session(APP, token, changes)
+        session = store.get_session(APP, token)
+        assert (session.data, session.w, session.idle) == (full, 1, 5)
+
+    @pytest.mark.parametrize("removed", ["k", "never"])
+    def test_nulls_do_not_count_as_keys(self, store: SessionStore, removed: str) -> None:
+        full = {f"k{i}": "1" for i in range(MAX_KEYS)}
+        token = store.create_session(APP, "peter", IP, data={f"never{i}": None for i in range(MAX_KEYS)} | full)
+        changes = {f"{removed}{i}": None for i in range(MAX_KEYS // 2)}
+        written = {f"{'new' if removed == 'k' else 'k'}{i}": "2" for i in range(MAX_KEYS // 2)}
+        session = store.set_session(APP, token, {**changes, **written})
+        assert len(session.data) == MAX_KEYS
+        assert session.data.items() >= written.items()
 
     @pytest.mark.parametrize("key", ["id", "r", "ttl", "used", "ends", "__proto__", "d:a", " ", "딸기", ""])
     def test_no_key_is_special(self, store: SessionStore, key: str) -> None:
