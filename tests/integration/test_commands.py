@@ -61,6 +61,20 @@ def test_a_script_touches_only_keys_that_were_declared(real_server: Server, name
     assert touched > 50
 
 
+@pytest.mark.parametrize("use", ["get", "set"])
+def test_a_second_use_within_a_second_only_counts(real_server: Server, namespace, clock: Clock, use) -> None:
+    if real_server.is_cluster:
+        pytest.skip("the same commands, spread over nodes")
+    store = SessionStore(Client(real_server.settings(namespace)), namespace, clock)
+    token = store.create_session(APP, ID, IP)
+    for _ in range(2):
+        monitor = Monitor(real_server)
+        assert store.get_session(APP, token) if use == "get" else store.set_session(APP, token, {"a": "1"})
+        names = [command[0].upper() for client_type, command in monitor.stop() if client_type == "lua"]
+        assert names == ["HGETALL", "HSET"]
+        clock.now -= 1
+
+
 def test_no_second_connection_is_opened(real_server: Server, namespace) -> None:
     with proxy_before(real_server) as proxy:
         store = SessionStore(Client(Settings(f"redis://127.0.0.1:{proxy.port}", False, namespace, False)), namespace)

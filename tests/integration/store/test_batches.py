@@ -3,6 +3,7 @@
 import pytest
 
 from rest_sessions.store.sessions import SessionStore
+from rest_sessions.store.tokens import handle_of
 from tests.pages import ids
 
 APP = "webapp"
@@ -56,6 +57,14 @@ class TestSweep:
         assert ids(store.list_sessions_of_app(APP, 60)) == ["peter"]
         assert store.count_active_users(APP, 60) == 1
         assert store.sweep_expired().total == 0
+
+    def test_a_user_stays_active_while_one_session_lives(self, store, clock) -> None:
+        *expired, living = sorted((store.create_session(APP, "peter", IP, ttl=10) for _ in range(5)), key=handle_of)
+        clock.now += 5
+        store.get_session(APP, living)
+        clock.now += 6
+        assert store.sweep_expired().total == len(expired)
+        assert store.count_active_users(APP, 60) == 1
 
     def test_continues_only_while_should_continue(self, store, clock) -> None:
         store.create_session(APP, "peter", IP, ttl=10)

@@ -7,8 +7,9 @@ import redis
 
 from rest_sessions.connection.client import Client
 from rest_sessions.store.sessions import SessionStore
+from rest_sessions.store.tokens import handle_of
 from tests.conftest import Clock
-from tests.pages import ids
+from tests.pages import all_pages, ids
 from tests.servers import Server
 
 APP = "webapp"
@@ -71,6 +72,23 @@ def test_a_lost_time_of_last_use_fails_no_listing(store: SessionStore, clock: Cl
     assert store.kill_session(APP, lost) == 1
 
 
+def test_a_wrong_deadline_in_the_index_ends_no_session(store: SessionStore, server, keys) -> None:
+    token = store.create_session(APP, "peter", IP)
+    with server.connect() as client:
+        [expiry] = [key for key in keys() if key.endswith(":expiry")]
+        client.zadd(expiry, dict.fromkeys(client.zrange(expiry, 0, -1), 0))
+    assert store.sweep_expired() == (0, {})
+    assert store.get_session(APP, token)
+
+
+def test_pages_of_sessions_whose_times_of_last_use_are_lost_join_to_the_whole(store: SessionStore, delete) -> None:
+    for number in range(5):
+        store.create_session(APP, "peter", str(number))
+    delete("recent")
+    pages = all_pages(lambda after: store.list_sessions_of_id(APP, "peter", 1, after))
+    assert sorted(session.ip for page in pages for session in page.sessions) == list("01234")
+
+
 def test_the_list_of_apps_comes_back(store: SessionStore, clock: Clock, keys, delete) -> None:
     token = store.create_session(APP, "peter", IP, ttl=1000)
     delete("apps")
@@ -101,6 +119,15 @@ def test_members_of_another_form_fail_nothing_and_go(store: SessionStore, server
     assert not [key for key in keys() if key.rpartition(":")[2] in ("ids", "expiry") or ":s:" in key]
 
 
+def test_a_foreign_member_that_begins_like_a_session_hides_it_from_no_page(store, server, clock: Clock, keys) -> None:
+    handle, _ = sorted(handle_of(store.create_session(APP, "peter", IP)) for _ in range(2))
+    with server.connect() as client:
+        [recent] = [key for key in keys() if key.endswith(":recent")]
+        client.zadd(recent, {f"{handle}x": clock.now})
+    pages = all_pages(lambda after: store.list_sessions_of_app(APP, 60, 1, after))
+    assert [len(page.sessions) for page in pages] == [1, 1]
+
+
 def test_one_damaged_app_does_not_stop_the_sweep_of_the_others(store, server, namespace, clock, keys) -> None:
     for app in ("a-app", "m-app", "z-app"):
         store.create_session(app, "peter", IP, ttl=10)
@@ -122,18 +149,24 @@ def test_one_damaged_app_does_not_stop_the_sweep_of_the_others(store, server, na
     assert set(active.errors) == {"m-app", ""}
 
 
-def test_a_create_that_may_not_set_an_expiry_leaves_no_session(real_server: Server, namespace: str) -> None:
+@pytest.mark.parametrize("denied", ["expire", "hset"])
+def test_a_create_that_lacks_a_right_leaves_no_session(
+    real_server: Server, namespace: str, clock: Clock, denied: str
+) -> None:
     user = f"user-of-{namespace}"
     with real_server.connect() as client:
         for node in real_server.nodes(client):
-            node.execute_command("ACL", "SETUSER", user, "reset", "on", ">secret", "allkeys", "+@all", "-expire")
+            node.execute_command("ACL", "SETUSER", user, "reset", "on", ">secret", "allkeys", "+@all", f"-{denied}")
         settings = replace(real_server.settings(namespace), redis_user=user, redis_password="secret")
-        store = SessionStore(Client(settings), namespace)
-        with pytest.raises(redis.ResponseError, match=r"expire|can't run this command"):
-            store.create_session(APP, "peter", IP)
+        store = SessionStore(Client(settings), namespace, clock)
+        with pytest.raises(redis.ResponseError, match=f"{denied}|can't run this command"):
+            store.create_session(APP, "peter", IP, ttl=10)
         for node in real_server.nodes(client):
             node.execute_command("ACL", "DELUSER", user)
     assert not [key for key in real_server.keys(namespace) if ":s:" in key]
+    clock.now += 11
+    SessionStore(Client(real_server.settings(namespace)), namespace, clock).sweep_expired()
+    assert real_server.keys(namespace) == set()
 
 
 def test_damage_is_not_taken_for_an_unavailable_store(store, server, keys) -> None:
