@@ -1,13 +1,30 @@
 """The operations that end many sessions at once."""
 
+from typing import Any
+
 import pytest
 
+from rest_sessions.connection.commands import Command, ScriptCall
 from rest_sessions.store.sessions import SessionStore
 from rest_sessions.store.tokens import handle_of
 from tests.pages import ids
 
 APP = "webapp"
 IP = "192.0.2.7"
+
+
+@pytest.fixture
+def batches(store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Command, ...]]:
+    """The commands that `store` sends, one batch for each round trip."""
+    run = store._client.run
+    sent: list[tuple[Command, ...]] = []
+
+    def watched(*commands: Command) -> list[Any]:
+        sent.append(commands)
+        return run(*commands)
+
+    monkeypatch.setattr(store._client, "run", watched)
+    return sent
 
 
 class TestKillAll:
@@ -81,6 +98,22 @@ class TestSweep:
         assert 0 < removed < 20
         assert store.sweep_expired().total == 20 - removed
 
+    def test_ends_by_itself_in_the_last_second_of_many_sessions(self, store, clock) -> None:
+        for _ in range(130):
+            store.create_session(APP, "peter", IP, ttl=10)
+        clock.now += 10
+        answers = iter([True] * 9)
+        assert store.sweep_expired(lambda: next(answers, False)).total == 0
+        assert next(answers, False)
+
+    def test_never_takes_an_app_with_sessions_off_the_list(self, store, clock, batches) -> None:
+        store.create_session(APP, "peter", IP)
+        store.sweep_expired()
+        assert not any(command[0] == "SREM" for batch in batches for command in batch)
+        clock.now += 7201
+        store.sweep_expired()
+        assert any(command[0] == "SREM" for batch in batches for command in batch)
+
     def test_removes_the_index_entries_of_sessions_that_redis_dropped(self, store, server, clock, keys) -> None:
         store.create_session(APP, "peter", IP, ttl=10)
         with server.connect() as client:
@@ -118,3 +151,16 @@ class TestSweep:
             store.create_session(APP, "peter", IP)
             with server.connect() as client:
                 assert client.zcard(next(key for key in keys() if key.endswith(":expiry"))) == left
+
+
+def test_one_round_trip_ends_at_most_128_sessions(store, clock, batches) -> None:
+    for app in ("killed", "swept"):
+        for i in range(300):
+            store.create_session(app, f"user{i}", IP, ttl=10)
+    batches.clear()
+    assert store.kill_sessions_of_app("killed") == 300
+    clock.now += 11
+    assert store.sweep_expired().total == 300
+    ended = [sum(len(call.keys) - 4 for call in batch if isinstance(call, ScriptCall)) for batch in batches]
+    assert sum(ended) == 600
+    assert max(ended) <= 128
