@@ -75,6 +75,23 @@ def test_a_second_use_within_a_second_only_counts(real_server: Server, namespace
         clock.now -= 1
 
 
+def test_the_list_of_apps_costs_a_round_trip_in_300_seconds(real_server: Server, namespace, clock: Clock) -> None:
+    with proxy_before(real_server) as proxy:
+        settings = Settings(f"redis://127.0.0.1:{proxy.port}", False, namespace, False)
+        store = SessionStore(Client(settings), namespace, clock)
+        # The first use of an app loads the scripts.
+        for app in ("another", APP):
+            token = store.create_session(app, ID, IP)
+            proxy.round_trips = 0
+            store.get_session(app, token)
+        assert proxy.round_trips == 1
+        for seconds, round_trips in ((299, 1), (1, 2), (299, 1), (1, 2)):
+            clock.now += seconds
+            proxy.round_trips = 0
+            store.get_session(APP, token)
+            assert proxy.round_trips == round_trips
+
+
 def test_no_second_connection_is_opened(real_server: Server, namespace) -> None:
     with proxy_before(real_server) as proxy:
         store = SessionStore(Client(Settings(f"redis://127.0.0.1:{proxy.port}", False, namespace, False)), namespace)

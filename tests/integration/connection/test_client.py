@@ -4,11 +4,12 @@ import socket
 import socketserver
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import hiredis
@@ -18,9 +19,20 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from redis.exceptions import (
+    ClusterDownError,
+    ConnectionError,
+    MasterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    SlotNotCoveredError,
+    TimeoutError,
+    TryAgainError,
+)
 
 from dev.embedded_store import LOOPBACK, free_port, server_process
 from rest_sessions.connection.client import Client
+from rest_sessions.connection.commands import PlainCommand
 from rest_sessions.deadline import deadline
 from rest_sessions.errors import StoreUnavailable
 from rest_sessions.settings import Settings
@@ -79,6 +91,42 @@ def test_an_unreachable_cluster(namespace) -> None:
     store = SessionStore(Client(Settings(f"redis://{LOOPBACK}:{free_port()}", True, namespace, False)), namespace)
     with pytest.raises(StoreUnavailable):
         store.create_session(APP, "peter", IP)
+
+
+@pytest.fixture
+def fail(store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Lets the next round trips of `store` fail with these errors."""
+
+    def fail(*errors: Exception) -> None:
+        left = list(errors)
+
+        def execute(commands: Sequence[PlainCommand]) -> list[Any]:
+            if left:
+                raise left.pop(0)
+            return execute_without_fault(commands)
+
+        monkeypatch.setattr(server, "execute", execute)
+
+    server = store._client._server
+    execute_without_fault = server.execute
+    return fail
+
+
+@pytest.mark.parametrize("error", [ConnectionError, TimeoutError, ReadOnlyError, ClusterDownError, MasterDownError])
+def test_a_call_is_resent_once_when_another_server_may_answer(store: SessionStore, fail, error) -> None:
+    fail(error("first"))
+    assert store.ping() == "PONG"
+    fail(error("first"), error("second"))
+    with pytest.raises(StoreUnavailable):
+        store.ping()
+
+
+@pytest.mark.parametrize("error", [OutOfMemoryError, TryAgainError, SlotNotCoveredError])
+def test_a_call_is_not_resent_when_the_server_cannot_take_it_now(store: SessionStore, fail, error) -> None:
+    fail(error("first"))
+    with pytest.raises(StoreUnavailable):
+        store.ping()
+    assert store.ping() == "PONG"
 
 
 def test_redis_goes_away_and_comes_back(namespace) -> None:

@@ -1,30 +1,15 @@
 """The operations that end many sessions at once."""
 
-from typing import Any
-
 import pytest
 
-from rest_sessions.connection.commands import Command, ScriptCall
+from rest_sessions.connection.commands import ScriptCall
+from rest_sessions.errors import StoreUnavailable
 from rest_sessions.store.sessions import SessionStore
 from rest_sessions.store.tokens import handle_of
 from tests.pages import ids
 
 APP = "webapp"
 IP = "192.0.2.7"
-
-
-@pytest.fixture
-def batches(store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Command, ...]]:
-    """The commands that `store` sends, one batch for each round trip."""
-    run = store._client.run
-    sent: list[tuple[Command, ...]] = []
-
-    def watched(*commands: Command) -> list[Any]:
-        sent.append(commands)
-        return run(*commands)
-
-    monkeypatch.setattr(store._client, "run", watched)
-    return sent
 
 
 class TestKillAll:
@@ -83,10 +68,12 @@ class TestSweep:
         assert store.sweep_expired().total == len(expired)
         assert store.count_active_users(APP, 60) == 1
 
-    def test_continues_only_while_should_continue(self, store, clock) -> None:
+    def test_continues_only_while_should_continue(self, store, clock, batches) -> None:
         store.create_session(APP, "peter", IP, ttl=10)
         clock.now += 11
+        batches.clear()
         assert store.sweep_expired(lambda: False).total == 0
+        assert [[command[0] for command in batch] for batch in batches] == [["SMEMBERS"]]
         assert store.sweep_expired().total == 1
 
     def test_stops_between_batches(self, store, clock) -> None:
@@ -105,6 +92,21 @@ class TestSweep:
         answers = iter([True] * 9)
         assert store.sweep_expired(lambda: next(answers, False)).total == 0
         assert next(answers, False)
+
+    def test_ends_with_the_error_when_the_store_becomes_unavailable(self, store, monkeypatch) -> None:
+        for app in ("one-app", "two-app"):
+            store.create_session(app, "peter", IP)
+        run = store._client.run
+
+        def only_the_apps(*commands):
+            if commands[0][0] != "SMEMBERS":
+                raise StoreUnavailable
+            return run(*commands)
+
+        monkeypatch.setattr(store._client, "run", only_the_apps)
+        for of_all_apps in (store.sweep_expired, lambda: store.count_active_users_of_all_apps(60)):
+            with pytest.raises(StoreUnavailable):
+                of_all_apps()
 
     def test_never_takes_an_app_with_sessions_off_the_list(self, store, clock, batches) -> None:
         store.create_session(APP, "peter", IP)

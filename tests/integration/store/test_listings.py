@@ -110,6 +110,16 @@ class TestListing:
         assert store.get_session(APP, found)
         assert store.get_session(APP, latest)
 
+    def test_finds_a_session_behind_many_expired_ones_in_few_round_trips(self, store, clock, batches) -> None:
+        store.create_session(APP, "peter", IP, ttl=100)
+        clock.now += 1
+        for _ in range(60):
+            store.create_session(APP, "peter", IP, ttl=10)
+        clock.now += 11
+        batches.clear()
+        assert len(store.list_sessions_of_app(APP, 60, limit=1).sessions) == 1
+        assert len(batches) <= 4
+
 
 @pytest.fixture
 def danish_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
@@ -170,3 +180,12 @@ class TestLargeUser:
         listed = {int(session.ip) for session in (*by_handle.sessions, *rest.sessions)}
         assert listed >= set(range(2, 21))
         assert len(by_handle.sessions) + len(rest.sessions) == len(listed)
+
+    def test_a_page_costs_what_it_holds(self, store: SessionStore, batches) -> None:
+        for number in range(60):
+            store.create_session(APP, "peter", str(number))
+        first = store.list_sessions_of_id(APP, "peter", 3)
+        batches.clear()
+        store.list_sessions_of_id(APP, "peter", 3, first.next)
+        [[look_up], [read]] = batches
+        assert look_up.args[-1] == len(read.keys) == 3 + 1
