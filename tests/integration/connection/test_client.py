@@ -42,7 +42,7 @@ from rest_sessions.store.tokens import new_token
 from tests.cases import CASES
 from tests.conftest import Clock
 from tests.load import SECONDS, port_of, wait_until
-from tests.proxy import proxy_before
+from tests.proxy import byte_by_byte, proxy_before
 from tests.servers import Server, binary_of, cluster_options
 
 APP = "webapp"
@@ -85,6 +85,18 @@ def test_a_refused_connection(namespace) -> None:
 def test_a_server_that_accepts_and_stays_silent(namespace) -> None:
     with socket.create_server((LOOPBACK, 0)) as silent, pytest.raises(StoreUnavailable):
         store_at(silent.getsockname()[1], namespace).ping()
+
+
+def test_a_server_that_answers_byte_by_byte(real_server: Server, namespace, monkeypatch) -> None:
+    monkeypatch.setattr("rest_sessions.connection.client.REQUEST_SECONDS", 1.5)
+    with proxy_before(real_server) as proxy:
+        store = store_at(proxy.port, namespace)
+        store.ping()
+        proxy.on_reply = byte_by_byte
+        begin = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            store.ping()
+        assert time.monotonic() - begin < SECONDS
 
 
 def test_an_unreachable_cluster(namespace) -> None:
