@@ -4,6 +4,7 @@ import pytest
 
 from rest_sessions.errors import TooLarge
 from rest_sessions.limits import MAX_DATA_BYTES, MAX_KEYS
+from rest_sessions.store.keys import Keyspace
 from rest_sessions.store.sessions import SessionStore
 from rest_sessions.store.tokens import handle_of, partition_number_of_token
 from tests.conftest import Clock
@@ -115,9 +116,10 @@ class TestTime:
     def test_redis_drops_a_session_only_after_it_expired(self, store, server, namespace, clock, use) -> None:
         token = store.create_session(APP, "peter", IP, ttl=100)
         fixed = store.create_session(APP, "peter", IP, ttl=100, no_resave=True)
-        keys = {
-            used: f"{namespace}:{{{APP}:{partition_number_of_token(used):x}}}:s:{handle_of(used)}" for used in (token, fixed)
-        }
+        keys = {}
+        for used in (token, fixed):
+            partition = Keyspace(namespace).partition(APP, partition_number_of_token(used))
+            keys[used] = partition.session(handle_of(used))
         with server.connect() as client:
             for key in keys.values():
                 assert 150 < client.ttl(key) <= 160
