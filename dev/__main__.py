@@ -14,7 +14,7 @@ from dev.embedded_store import LOOPBACK, embedded_store
 from dev.gateway import DOCUMENT_PATH, VIEWER_PATH, Gateway, load_handlers, read_template
 from dev.key import new_entry
 from rest_sessions.access.principal import EVERYTHING
-from rest_sessions.errors import ConfigurationError, StoreUnavailable
+from rest_sessions.errors import ConfigurationError, StoreUnavailable, SweepIncomplete
 
 DEFAULT_PORT = "3000"
 MAX_PORT = 65_535
@@ -104,7 +104,7 @@ def sweep_regularly(gateway: Gateway) -> None:
     while True:
         time.sleep(SWEEP_SECONDS)
         # The function has logged the error; the next sweep retries.
-        with contextlib.suppress(StoreUnavailable):
+        with contextlib.suppress(StoreUnavailable, SweepIncomplete):
             gateway.runner.call("SweepExpired", {})
 
 

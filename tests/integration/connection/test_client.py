@@ -219,6 +219,24 @@ def test_a_server_that_answers_anything_is_not_redis(namespace, operation, answe
         CASES[operation].run(operation, store, new_token(0))
 
 
+@pytest.mark.parametrize(
+    "answer", [b"+OK\r\n", b"$-1\r\n", b":1\r\n", b"*1\r\n*0\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n"]
+)
+@pytest.mark.parametrize("cluster", [False, True], ids=["standalone", "cluster"])
+def test_a_server_that_is_no_cluster_or_no_redis_is_an_unavailable_store(namespace, answer, cluster) -> None:
+    server = socketserver.ThreadingTCPServer((LOOPBACK, 0), _AnswerToAll)
+    server.answer = answer
+    server.daemon_threads = True
+    with server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        settings = Settings(f"redis://{LOOPBACK}:{server.server_address[1]}", cluster, namespace, False)
+        store = SessionStore(Client(settings), namespace)
+        with pytest.raises(StoreUnavailable):
+            store.ping()
+        store._client.disconnect()
+        server.shutdown()
+
+
 @pytest.mark.parametrize("operation", CASES)
 def test_a_node_of_a_cluster_without_the_setting_for_clusters(servers, namespace, operation) -> None:
     server = servers.get("redis-cluster")

@@ -177,11 +177,47 @@ def test_a_create_that_lacks_a_right_leaves_no_session(
     assert real_server.keys(namespace) == set()
 
 
-def test_damage_is_not_taken_for_an_unavailable_store(store, server, keys) -> None:
-    token = store.create_session(APP, "peter", IP)
+@pytest.mark.parametrize("damage", ["type", "used", "r", "ttl"])
+def test_a_damaged_session_is_a_missing_one_and_fails_no_other(store, server, clock, keys, damage) -> None:
+    token = store.create_session(APP, "peter", IP, ttl=100)
     with server.connect() as client:
         [session] = [key for key in keys() if ":s:" in key]
-        client.delete(session)
-        client.set(session, "text")
-    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
-        store.get_session(APP, token)
+        if damage == "type":
+            client.delete(session)
+            client.set(session, "text")
+        else:
+            client.hdel(session, damage)
+    other = store.create_session(APP, "peter", "192.0.2.8", ttl=100)
+    assert store.get_session(APP, token) is None
+    assert store.set_session(APP, token, {"a": "1"}) is None
+    assert [session.ip for session in store.list_sessions_of_id(APP, "peter").sessions] == ["192.0.2.8"]
+    assert [session.ip for session in store.list_sessions_of_app(APP, 60).sessions] == ["192.0.2.8"]
+    assert store.get_session(APP, other)
+    assert store.kill_sessions_of_app(APP) in (1, 2)
+    assert not [key for key in keys() if ":s:" in key]
+
+
+def test_wrong_expiry_times_of_live_sessions_do_not_keep_the_sweep_busy(store, server, clock, keys) -> None:
+    token = store.create_session(APP, "peter", IP, ttl=1000)
+    clock.now += 5
+    handle = store.list_sessions_of_app(APP, 60, limit=1).sessions and next(
+        key.rpartition(":")[2] for key in keys() if ":s:" in key
+    )
+    [expiry] = [key for key in keys() if key.endswith(":expiry")]
+    with server.connect() as client:
+        client.zadd(expiry, {f"{handle}:foreign{number}": 1 for number in range(40)})
+        asked = []
+        swept = store.sweep_expired(lambda: asked.append(1) or len(asked) < 1000)
+        assert swept == (0, {})
+        assert len(asked) < 20
+        assert {score for _, score in client.zrange(expiry, 0, -1, withscores=True)} == {clock.now - 5 + 1000}
+    assert store.get_session(APP, token)
+
+
+def test_scores_that_are_no_whole_numbers_fail_no_listing(store, server, keys) -> None:
+    store.create_session(APP, "peter", IP)
+    with server.connect() as client:
+        [recent] = [key for key in keys() if key.endswith(":recent")]
+        client.zadd(recent, dict.fromkeys(client.zrange(recent, 0, -1), 1.5))
+    assert ids(store.list_sessions_of_id(APP, "peter")) == ["peter"]
+    assert store.list_sessions_of_app(APP, 60).sessions == []

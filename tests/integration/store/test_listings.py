@@ -9,6 +9,7 @@ import pytest
 
 from dev.embedded_store import server_process
 from rest_sessions.connection.client import Client
+from rest_sessions.model import Cursor
 from rest_sessions.settings import Settings
 from rest_sessions.store.keys import partition_number_of_id
 from rest_sessions.store.sessions import SessionStore
@@ -189,3 +190,21 @@ class TestLargeUser:
         store.list_sessions_of_id(APP, "peter", 3, first.next)
         [[look_up], [read]] = batches
         assert look_up.args[-1] == len(read.keys) == 3 + 1
+
+    def test_with_a_made_up_cursor_costs_no_more_than_ten_looks(self, store, server, clock, namespace) -> None:
+        for number in range(250):
+            store.create_session(APP, "peter", str(number))
+        page = store.list_sessions_of_id(APP, "peter", 1, Cursor(4_000_000_000, "0" * 32))
+        assert page.next.last_used == 0
+
+    @pytest.mark.parametrize("limit", [6, None])
+    def test_a_foreign_member_at_the_end_of_a_look_repeats_nothing(self, store, server, keys, limit) -> None:
+        for number in range(45):
+            store.create_session(APP, "peter", str(number))
+        [index] = [key for key in keys() if key.endswith(":ids")]
+        with server.connect() as client:
+            members = client.zrange(index, 0, -1)
+            for place in (6, 19, 20):
+                client.zadd(index, {members[place] + b"0" * 32: 0})
+        pages = all_pages(lambda after: store.list_sessions_of_id(APP, "peter", limit, after))
+        assert sorted(int(session.ip) for page in pages for session in page.sessions) == list(range(45))

@@ -156,6 +156,9 @@ def test_there_is_no_token_while_the_endpoint_fails(endpoint):
         b'{"AccessKeyId": "A", "SecretAccessKey": "hunter2", "Token": "T", "Expiration": "hunter2"}',
         b'{"AccessKeyId": "A", "SecretAccessKey": "hunter2", "Token": "T", "Expiration": 5}',
         b"\xff",
+        b"[" * 100_000,
+        b'{"AccessKeyId": null, "SecretAccessKey": null, "Token": null, "Expiration": "2030-01-01T00:00:00Z"}',
+        b'{"AccessKeyId": "", "SecretAccessKey": "hunter2", "Token": "T", "Expiration": "2030-01-01T00:00:00Z"}',
     ],
     ids=ascii,
 )

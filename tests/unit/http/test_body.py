@@ -155,10 +155,21 @@ class TestData:
             (r'"\ude00"', "d.k has half of a surrogate pair"),
             (r'"\ude00\ud83d"', "d.k has half of a surrogate pair"),
             ("1e400", "d.k has a number that no double can hold"),
+            ("1e-9999999999", "d.k has a number that no double can hold"),
+            ("0e99999", "d.k has a number that no double can hold"),
             ("1" * 65, "d.k has a number of more than 64 characters"),
             ("0." + "1" * 1201, "d.k has a number of more than 64 characters"),
         ],
-        ids=["high-surrogate", "low-surrogate", "swapped-surrogates", "too-large", "65-digits", "1203-digits"],
+        ids=[
+            "high-surrogate",
+            "low-surrogate",
+            "swapped-surrogates",
+            "too-large",
+            "small",
+            "zero",
+            "65-digits",
+            "1203-digits",
+        ],
     )
     def test_value_that_another_platform_cannot_read_is_refused_at_every_depth(self, place, bad, message):
         error = refusal(parse_data, f'{{"good":1,"k":{place % bad}}}'.encode())

@@ -7,6 +7,7 @@ from typing import Any
 from redis.exceptions import (
     ClusterError,
     ConnectionError,
+    InvalidResponse,
     MovedError,
     NoScriptError,
     OutOfMemoryError,
@@ -30,7 +31,7 @@ from .standalone import Standalone
 # server is no longer the primary, or the cluster is changing.
 _RETRYABLE = (ConnectionError, TimeoutError, ReadOnlyError, ClusterError)
 # The server cannot take the command now.
-_UNAVAILABLE = (*_RETRYABLE, MovedError, OutOfMemoryError, TryAgainError, RedisClusterException)
+_UNAVAILABLE = (*_RETRYABLE, InvalidResponse, MovedError, OutOfMemoryError, TryAgainError, RedisClusterException)
 _UNAVAILABLE_REPLY = re.compile(
     # Redis 6.2 wraps the reply to a script's command in an error of its own.
     "(Error running script .*-)?(BUSY|LOADING|MASTERDOWN|MISCONF|NOREPLICAS|OOM|READONLY) "

@@ -1,12 +1,14 @@
 """The only module that relies on the internals of redis-py: how it connects, pools and follows a cluster."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
 from redis.backoff import NoBackoff
 from redis.cluster import PRIMARY, ClusterNode, RedisCluster
 from redis.connection import Connection, ConnectionPool, SSLConnection
+from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 
 from rest_sessions.deadline import remaining
@@ -94,9 +96,10 @@ class ClusterMap:
         """Asks the cluster for its nodes. Raises redis-py's errors when it does not answer."""
         self._settings = settings
         self._pools: dict[tuple[str, int], Pool] = {}
-        self._client = _ClusterClient.from_url(
-            settings.redis_url, connection_pool_class=self._pool, **_options(settings)
-        )
+        with _no_cluster_is_unavailable():
+            self._client = _ClusterClient.from_url(
+                settings.redis_url, connection_pool_class=self._pool, **_options(settings)
+            )
 
     def _pool(self, **options: Any) -> Pool:
         # One for each address. redis-py asks again for the node that told it the slots.
@@ -124,12 +127,22 @@ class ClusterMap:
     def reload(self) -> None:
         """Reads the current map from a known node, or from the address in the settings if no known node answers."""
         address = urlsplit(self._settings.redis_url)
-        self._client.nodes_manager.initialize([(address.hostname or "", address.port or _DEFAULT_PORT)])
+        with _no_cluster_is_unavailable():
+            self._client.nodes_manager.initialize([(address.hostname or "", address.port or _DEFAULT_PORT)])
 
     def disconnect(self) -> None:
         """Closes the connections that redis-py keeps for itself."""
         for pool in self._pools.values():
             pool.disconnect(inuse_connections=False)
+
+
+@contextmanager
+def _no_cluster_is_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except (TypeError, IndexError, ValueError, AttributeError) as error:
+        # redis-py takes for granted that a reply has the form of slots.
+        raise RedisClusterException("The server did not reply with the slots of a cluster") from error
 
 
 def _options(settings: Settings) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from rest_sessions.errors import ConfigurationError
@@ -102,16 +103,22 @@ def _fetch_credentials(url: str, authorization: str) -> AwsCredentials:
             raise OSError(f"The endpoint of the container's credentials answered {answer.status}")
         document = json.loads(answer.read())
         return AwsCredentials(
-            document["AccessKeyId"],
-            document["SecretAccessKey"],
-            document["Token"],
+            _text(document["AccessKeyId"]),
+            _text(document["SecretAccessKey"]),
+            _text(document["Token"]),
             datetime.fromisoformat(document["Expiration"]).timestamp(),
         )
-    except (HTTPException, ValueError, KeyError, TypeError) as error:
+    except (HTTPException, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         # The error's text may quote what the endpoint has sent.
         raise OSError(f"The endpoint of the container's credentials sent none ({type(error).__name__})") from None
     finally:
         connection.close()
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str) and value:
+        return value
+    raise ValueError("not a text")
 
 
 def connect_token(credentials: AwsCredentials, *, cache: str, user: str, region: str, now: float) -> str:

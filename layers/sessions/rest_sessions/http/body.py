@@ -26,6 +26,7 @@ from .request import Request
 _GZIP = b"\x1f\x8b"
 _UTF_8_NAMES = ("utf-8", "utf8", "us-ascii")
 _CHARSET = re.compile(r'(?:^|;)\s*charset\s*=\s*"?([^";\s]+)')
+_LONG_EXPONENT = re.compile(r"[eE][+-]?0*[1-9][0-9]{4}")
 # Half of a surrogate pair can only come from an escape.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NOT_IN_KEY = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -143,8 +144,8 @@ def _check_text(key: str, text: str) -> str:
 def _check_number(key: str, digits: _Number) -> str:
     if len(digits) > MAX_NUMBER_CHARACTERS:
         raise InvalidValue(f"{_quoted(key)} has a number of more than {MAX_NUMBER_CHARACTERS} characters")
-    # An integer of so few digits fits into a double.
-    if not digits.lstrip("-").isdigit() and math.isinf(float(digits)):
+    # An integer of so few digits fits into a double. Some platforms cannot read a long exponent, even of zero.
+    if not digits.lstrip("-").isdigit() and (math.isinf(float(digits)) or _LONG_EXPONENT.search(digits)):
         raise InvalidValue(f"{_quoted(key)} has a number that no double can hold")
     return str(digits)
 

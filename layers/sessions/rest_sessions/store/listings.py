@@ -35,8 +35,10 @@ def find_of_id(
     """
     if after is None or after.last_used:
         found = _find_by_handle(client, partition, id, "", _ID_INDEX_BATCH)
-        first = list(islice(found, _ID_INDEX_BATCH + 1)) if after is None else list(found)
-        if after is not None or len(first) <= _ID_INDEX_BATCH:
+        # A listing that began by last use goes on so, while the user has not very many more sessions.
+        most = _ID_INDEX_BATCH if after is None else 10 * _ID_INDEX_BATCH
+        first = list(islice(found, most + 1))
+        if len(first) <= most:
             for cursor in sorted(first, reverse=True):
                 if after is None or cursor < after:
                     yield cursor, partition

@@ -59,7 +59,7 @@ def cursors_of(items: Sequence[bytes]) -> list[Cursor]:
     """The cursors in `[handle, time of last use, handle, …]`, without those whose handle has another form."""
     pairs = iter(items)
     return [
-        Cursor(int(last_used), handle)
+        Cursor(int(last_used) if last_used.isdigit() else 1, handle)
         for text, last_used in zip(pairs, pairs, strict=True)
         if (handle := _handle(text)) is not None
     ]

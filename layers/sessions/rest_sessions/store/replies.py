@@ -27,6 +27,7 @@ def number_of(reply: Any) -> int:
 
 def items_of(reply: Any) -> list[Any]:
     """The items of an array reply. Raises StoreUnavailable."""
-    if isinstance(reply, list):
-        return reply
+    # redis-py's cluster client, which follows redirections, makes a set of some replies.
+    if isinstance(reply, (list, set)):
+        return list(reply)
     raise StoreUnavailable("The server did not reply with an array")

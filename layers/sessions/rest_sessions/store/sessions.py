@@ -95,7 +95,6 @@ class SessionStore:
             ("SADD", self._keys.apps, app),
         )
         status_of(reply)
-        self._noted[app] = now
         return token
 
     def get_session(self, app: str, token: str) -> Session | None:

@@ -20,13 +20,6 @@ local CLEARED_AT_ONCE = 2
 
 -- LINGER is over, so Redis has already dropped the hashes of these.
 local long_expired = redis.call('ZRANGEBYSCORE', index.expiry, '-inf', '(' .. now - LINGER, 'LIMIT', 0, CLEARED_AT_ONCE)
-if long_expired[1] then
-  local handles, owners = {}, {}
-  for i, member in ipairs(long_expired) do
-    owners[i], handles[i] = split_expiry_member(member)
-  end
-  remove_from_index(index, handles, owners)
-end
 
 -- The Redis user may lack the right to one of these commands, and Redis undoes nothing. So the entry for the sweep
 -- comes first, and no hash stays without an expiry.
@@ -42,5 +35,13 @@ local expire = redis.pcall('EXPIRE', key, ttl + LINGER)
 if type(expire) == 'table' and expire.err then
   redis.call('UNLINK', key)
   return expire
+end
+
+if long_expired[1] then
+  local handles, owners = {}, {}
+  for i, member in ipairs(long_expired) do
+    owners[i], handles[i] = split_expiry_member(member)
+  end
+  remove_from_index(index, handles, owners)
 end
 return { 'OK' }

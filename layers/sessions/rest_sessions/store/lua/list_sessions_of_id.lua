@@ -17,9 +17,10 @@ local handles = redis.call('ZRANGEBYLEX', ids, first, last, 'LIMIT', 0, limit)
 if not handles[1] then
   return {}
 end
+-- All that follows the id, because the caller goes on after exactly this member, whatever it is.
+local before_handle = #ids_member(id, '')
 for i, member in ipairs(handles) do
-  local _, handle = split_ids_member(member)
-  handles[i] = handle
+  handles[i] = member:sub(before_handle + 1)
 end
 local found = {}
 for i, last_used in ipairs(redis.call('ZMSCORE', recent, unpack(handles))) do

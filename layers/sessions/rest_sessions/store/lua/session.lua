@@ -2,20 +2,23 @@
 -- A call of Redis takes longer than the rest of most scripts, and converting a number takes longer than passing its
 -- text on. So scripts make few calls and keep texts as they are.
 
+-- A key of another type, or a hash that lost a field, is no session: one damaged key must not fail a whole listing.
+
 -- The hash as a table, or nil when there is none; and the list of fields and values that it was made from.
 local function read_session(key)
-  local fields = redis.call('HGETALL', key)
+  local fields = redis.pcall('HGETALL', key)
   local session = {}
   for i = 1, #fields, 2 do
     session[fields[i]] = fields[i + 1]
   end
-  return session.id and session, fields
+  local is_whole = session.id and session.ip and session.r and session.w and session.ttl and session.used
+  return is_whole and session, fields
 end
 
 -- The part of the table that `is_alive` needs, which is small even when the session has much data; or nil.
 local function read_times(key)
-  local f = redis.call('HMGET', key, 'id', 'ttl', 'used', 'ends')
-  return f[1] and { id = f[1], ttl = f[2], used = f[3], ends = f[4] }
+  local f = redis.pcall('HMGET', key, 'id', 'ttl', 'used', 'ends')
+  return f[1] and f[2] and f[3] and { id = f[1], ttl = f[2], used = f[3], ends = f[4] }
 end
 
 -- Whether there is a session and its expiry time has not passed.
