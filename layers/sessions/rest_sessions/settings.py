@@ -10,7 +10,8 @@ from .errors import ConfigurationError
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _IAM_CACHE = re.compile(r"(serverlesscache|replicationgroup):[a-z][a-z0-9-]{0,39}")
 
-_URL_FORM = "redis://HOST:PORT or, with TLS, rediss://HOST:PORT; USER:PASSWORD@ may come before HOST"
+_URL_FORM = "redis://HOST:PORT or, with TLS, rediss://HOST:PORT; USER:PASSWORD@, percent-encoded, may come before HOST"
+_HOST = re.compile(r"(?!.*\.\.)[A-Za-z0-9._:%-]{1,253}")
 _DATABASE = re.compile(r"(/([0-9]|1[0-5])?)?")
 _TLS_OPTIONS = {"ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"}
 
@@ -79,7 +80,7 @@ def _check_redis_url(url: str, *, is_cluster: bool) -> None:
     try:
         parts = urlsplit(url)
         # urlsplit checks the port only when it is read.
-        has_address = bool(parts.hostname) and parts.port != 0
+        has_address = bool(_HOST.fullmatch(parts.hostname or "")) and parts.port != 0
     except ValueError:
         has_address = False
     if not url.startswith(("redis://", "rediss://")) or not has_address or parts.fragment:
@@ -88,11 +89,13 @@ def _check_redis_url(url: str, *, is_cluster: bool) -> None:
         raise ConfigurationError("REDIS_URL may end with a database from /0 to /15, and with no other path")
     if is_cluster and parts.path not in ("", "/", "/0"):
         raise ConfigurationError("REDIS_URL must not name a database with REDIS_CLUSTER=1: a cluster has only one")
-    options = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
-    if options and (parts.scheme != "rediss" or not options <= _TLS_OPTIONS):
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if options and (parts.scheme != "rediss" or not options.keys() <= _TLS_OPTIONS):
         raise ConfigurationError(
             f"REDIS_URL may have only these options, and only with rediss://: {', '.join(sorted(_TLS_OPTIONS))}"
         )
+    if options.get("ssl_cert_reqs", "required") not in ("none", "optional", "required"):
+        raise ConfigurationError("REDIS_URL's option ssl_cert_reqs must be none, optional or required")
 
 
 def _choice(environment: Mapping[str, str], name: str, *choices: str) -> str:
