@@ -95,6 +95,7 @@ class SessionStore:
             ("SADD", self._keys.apps, app),
         )
         status_of(reply)
+        self._noted[app] = now
         return token
 
     def get_session(self, app: str, token: str) -> Session | None:
