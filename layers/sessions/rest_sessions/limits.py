@@ -1,12 +1,16 @@
 """What a client may send, what a session may hold, and how long a request may take.
 
-All parts of the package take these numbers from here.
+All parts of the package take these numbers and patterns from here.
 """
+
+import re
 
 from .errors import TooLarge
 
 # The form of an app's name.
-APP_PATTERN = r"[A-Za-z0-9_-]{3,20}"
+APP = re.compile(r"[A-Za-z0-9_-]{3,20}")
+# Control characters and halves of surrogate pairs, as a part of a regular expression's set. No name may have them.
+CONTROLS_AND_SURROGATES = r"\x00-\x1f\x7f-\x9f\ud800-\udfff"
 
 # Seconds. `ttl` is a session's idle timeout; browsers keep a cookie for 400 days at most.
 MIN_SECONDS = 10

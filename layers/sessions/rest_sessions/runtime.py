@@ -9,7 +9,7 @@ from .deadline import deadline
 from .errors import StoreUnavailable
 from .settings import Settings
 from .store.sessions import SessionStore
-from .telemetry import count, frames, logger
+from .telemetry import count, error_fields, logger
 
 # The first request may wait for Redis this long in addition to its REQUEST_SECONDS.
 FIRST_CONNECT_SECONDS = 1.0
@@ -59,8 +59,7 @@ def _reconnect_after_restore(client: Client, store: SessionStore) -> None:
 def report_failed_apps(errors: Mapping[str, Exception], **log_fields: str) -> None:
     """Logs each app for which the sweep failed, with its error; `log_fields` identify the run."""
     for app, error in errors.items():
-        details = {"app": app, "error": type(error).__name__, "frames": frames(error.__traceback__)}
-        logger.error("The sweep failed for an app", extra={**log_fields, **details})
+        logger.error("The sweep failed for an app", extra={**log_fields, "app": app, **error_fields(error)})
 
 
 def report_unavailable(error: StoreUnavailable, **log_fields: str) -> None:

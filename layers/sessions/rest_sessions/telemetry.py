@@ -4,7 +4,7 @@ import json
 import os
 import time
 import traceback
-from types import TracebackType
+from typing import Any
 
 from aws_lambda_powertools.logging import Logger
 
@@ -30,6 +30,13 @@ def count(metric: str, value: int = 1) -> None:
     )
 
 
-def frames(trace: TracebackType | None) -> list[str]:
-    """File, line and function of each frame. The error's message stays out: it may quote a client's data."""
-    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)]
+def error_fields(error: Exception) -> dict[str, Any]:
+    """The log fields of an error: its type, and file, line and function of each frame.
+
+    Its message stays out: it may quote a client's data.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    return {
+        "error": type(error).__name__,
+        "frames": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+    }

@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rest_sessions.errors import ConfigurationError
-from rest_sessions.limits import APP_PATTERN
+from rest_sessions.limits import APP, CONTROLS_AND_SURROGATES
 
 from .principal import EVERYTHING, OPERATIONS, Principal
 
 _FIELDS = {"name", "key", "apps", "allow"}
 # API Gateway pastes the name into its access log, which is JSON, without escaping it.
-_NAME = re.compile(r'[^"\\\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,64}')
+_NAME = re.compile(rf'[^"\\{CONTROLS_AND_SURROGATES}]{{1,64}}')
 _KEY = re.compile(r"[!-~]{32,512}")
-_APP = re.compile(rf"\*|{APP_PATTERN}")
+_APP = re.compile(rf"\*|{APP.pattern}")
 _OPERATION = re.compile(rf"\*|{'|'.join(OPERATIONS)}")
 
 

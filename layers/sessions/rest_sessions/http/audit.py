@@ -1,8 +1,7 @@
 """The audit log: who did what, or was refused, in which app."""
 
+from rest_sessions.limits import APP
 from rest_sessions.telemetry import logger
-
-from .parameters import is_app
 
 
 def write_audit_log(outcome: str, *, key_name: str, operation: str, app: str, **log_fields: str) -> None:
@@ -11,5 +10,10 @@ def write_audit_log(outcome: str, *, key_name: str, operation: str, app: str, **
     `outcome` is `done`, the name of an error, or `unknownKey` if the authorizer does not know the key.
     """
     # A text that is not the name of an app could be anything, and stays out of the log.
-    details = {"key_name": key_name, "operation": operation, "app": app if is_app(app) else "", "outcome": outcome}
+    details = {
+        "key_name": key_name,
+        "operation": operation,
+        "app": app if APP.fullmatch(app) else "",
+        "outcome": outcome,
+    }
     logger.info("Access", extra={**details, **log_fields})

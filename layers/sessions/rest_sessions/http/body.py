@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from rest_sessions.errors import InvalidJson, InvalidValue, MissingParameter, TooLarge, UnsupportedMediaType
 from rest_sessions.limits import (
+    CONTROLS_AND_SURROGATES,
     MAX_BODY_BYTES,
     MAX_BODY_KEYS,
     MAX_KEY_CHARACTERS,
@@ -29,7 +30,7 @@ _CHARSET = re.compile(r'(?:^|;)\s*charset\s*=\s*"?([^";\s]+)')
 _LONG_EXPONENT = re.compile(r"[eE][+-]?0*[1-9][0-9]{4}")
 # Half of a surrogate pair can only come from an escape.
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_NOT_IN_KEY = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_NOT_IN_KEY = re.compile(f"[{CONTROLS_AND_SURROGATES}]")
 
 
 def parse_first_data(request: Request) -> Data:

@@ -10,7 +10,8 @@ from typing import Any, Literal, NamedTuple
 
 from rest_sessions.errors import InvalidFormat, InvalidValue, MissingParameter
 from rest_sessions.limits import (
-    APP_PATTERN,
+    APP,
+    CONTROLS_AND_SURROGATES,
     DEFAULT_TTL,
     MAX_ID_CHARACTERS,
     MAX_IP_CHARACTERS,
@@ -23,10 +24,8 @@ from rest_sessions.model import Cursor
 from .body import parse_changes, parse_first_data
 from .request import Request
 
-# Control characters, half surrogate pairs, and U+FFFD: a gateway puts U+FFFD in place of bytes that are not UTF-8, so
-# two different ids would become the same.
-_NOT_IN_TEXT = "\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffd"
-_APP = re.compile(APP_PATTERN)
+# A gateway puts U+FFFD in place of bytes that are not UTF-8, so two different ids would become the same.
+_NOT_IN_TEXT = rf"{CONTROLS_AND_SURROGATES}\ufffd"
 # API Gateway cuts a path at a decoded `?`, answers 400 to some `%`, and turns `%252F` into `/`. Clients resolve `.` and
 # `..`. So one user's id could become another's.
 _ID = re.compile(rf"(?!\.{{1,2}}\Z)[^/?%{_NOT_IN_TEXT}]{{1,{MAX_ID_CHARACTERS}}}")
@@ -37,14 +36,9 @@ _WHOLE_NUMBER = re.compile(r"0*([0-9]{1,15})")
 _DIGITS = re.compile(r"[0-9]+")
 
 
-def is_app(text: str) -> bool:
-    """Whether `text` can be the name of an app."""
-    return _APP.fullmatch(text) is not None
-
-
 def parse_app(text: str | None) -> str:
     """The name of an app."""
-    return _match(_APP, "app", text)
+    return _match(APP, "app", text)
 
 
 def parse_id(text: str | None) -> str:

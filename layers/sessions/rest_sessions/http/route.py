@@ -18,7 +18,7 @@ from rest_sessions.errors import (
 )
 from rest_sessions.limits import MAX_QUOTED_CHARACTERS, REQUEST_SECONDS
 from rest_sessions.runtime import load_settings, open_store, report_unavailable
-from rest_sessions.telemetry import count, frames, logger
+from rest_sessions.telemetry import count, error_fields, logger
 
 from .audit import write_audit_log
 from .parameters import PARAMETERS, parse_app
@@ -88,8 +88,7 @@ class Route:
         except Exception as error:  # noqa: BLE001 - any other error is a fault of this service, and still gets an answer
             outcome = InternalError.name
             response = respond_error(InternalError(request.id))
-            details = {"error": type(error).__name__, "frames": frames(error.__traceback__)}
-            logger.error("Internal error", extra={**_log_fields(request, context), **details})
+            logger.error("Internal error", extra={**_log_fields(request, context), **error_fields(error)})
             count("InternalError")
         if self.is_audited or outcome == Forbidden.name:
             write_audit_log(

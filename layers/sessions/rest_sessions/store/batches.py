@@ -1,6 +1,6 @@
 """Ends many sessions, in batches that block Redis only briefly."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rest_sessions.connection.client import Client
@@ -30,7 +30,12 @@ def kill_all(client: Client, partitions: Sequence[Partition], first: str, last: 
         batches = _batches([partition for partition, _ in starts], replies)
         if batches:
             time = now()
-            killed += _run(client, [_kill_commands(partition, members, time) for partition, members in batches])
+            commands = [
+                command
+                for partition, members in batches
+                for command in _commands("kill_sessions", partition, partition.ids, handle_in_ids, members, time)
+            ]
+            killed += _run(client, commands)
         starts = [(partition, b"(" + members[-1]) for partition, members in batches if len(members) == batch_size]
     return killed
 
@@ -55,7 +60,12 @@ def sweep_app(
         )
         batches = _batches(partitions, replies)
         if batches:
-            removed += _run(client, [_sweep_commands(partition, members, time) for partition, members in batches])
+            commands = [
+                command
+                for partition, members in batches
+                for command in _commands("sweep_expired", partition, partition.expiry, handle_in_expiry, members, time)
+            ]
+            removed += _run(client, commands)
         partitions = [partition for partition, members in batches if len(members) == batch_size]
     _forget_app_if_empty(client, keys, app)
     return removed
@@ -76,28 +86,24 @@ def _batches(partitions: Sequence[Partition], replies: Sequence[Any]) -> list[tu
     return [(partition, members) for partition, members in found if members]
 
 
-def _run(client: Client, commands: Sequence[Sequence[Command]]) -> int:
+def _run(client: Client, commands: Sequence[Command]) -> int:
     """Runs all commands in one round trip. Returns the sum of what the scripts among them return."""
-    batch = [command for of_partition in commands for command in of_partition]
-    replies = client.run(*batch)
+    replies = client.run(*commands)
     return sum(
-        number_of(reply) for command, reply in zip(batch, replies, strict=True) if isinstance(command, ScriptCall)
+        number_of(reply) for command, reply in zip(commands, replies, strict=True) if isinstance(command, ScriptCall)
     )
 
 
-def _kill_commands(partition: Partition, members: Sequence[bytes], now: int) -> list[Command]:
-    handles = {member: handle for member in members if (handle := handle_in_ids(member))}
-    return _commands("kill_sessions", partition, partition.ids, handles, members, now)
-
-
-def _sweep_commands(partition: Partition, members: Sequence[bytes], now: int) -> list[Command]:
-    handles = {member: handle for member in members if (handle := handle_in_expiry(member))}
-    return _commands("sweep_expired", partition, partition.expiry, handles, members, now)
-
-
 def _commands(
-    script: str, partition: Partition, key: str, handles: Mapping[bytes, str], members: Sequence[bytes], now: int
+    script: str,
+    partition: Partition,
+    key: str,
+    handle_in: Callable[[bytes], str | None],
+    members: Sequence[bytes],
+    now: int,
 ) -> list[Command]:
+    """A call of `script` on the sessions that have these `members` in the sorted set `key`."""
+    handles = {member: handle for member in members if (handle := handle_in(member))}
     commands: list[Command] = []
     if handles:
         sessions = [partition.session(handle) for handle in handles.values()]

@@ -1,8 +1,8 @@
 """How sessions are stored: the forms of hash fields and of index members. lua/record.lua has the same forms in Lua."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from rest_sessions.model import Cursor, Session
+from rest_sessions.model import Cursor, Data, Session
 
 from .tokens import HANDLE_LENGTH
 
@@ -14,9 +14,9 @@ def field_of(key: str) -> bytes:
     return f"{_DATUM}{key}".encode()
 
 
-def fields_of(data: Mapping[str, str]) -> list[bytes]:
-    """Field and value of each datum in turn, as HSET takes them."""
-    return [text for key, value in data.items() for text in (field_of(key), value.encode())]
+def fields_of(data: Data) -> list[bytes]:
+    """Field and value of each datum in turn, as HSET takes them. A datum whose value is None is left out."""
+    return [text for key, value in data.items() if value is not None for text in (field_of(key), value.encode())]
 
 
 def to_session(fields: Sequence[bytes], now: int) -> Session:

@@ -4,15 +4,15 @@ The data of an app is in 16 partitions. All sessions of a user are in one of the
 user is atomic. An operation on an app asks its partitions together in each round trip.
 """
 
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from rest_sessions.connection.client import Client
+from rest_sessions.connection.commands import Argument, ScriptCall
 from rest_sessions.errors import StoreUnavailable
-from rest_sessions.limits import APP_PATTERN, DEFAULT_TTL, MAX_DATA_BYTES, MAX_KEYS, check_data_size
+from rest_sessions.limits import APP, DEFAULT_TTL, MAX_DATA_BYTES, MAX_KEYS, check_data_size
 from rest_sessions.model import Cursor, Data, Page, Session
 
 from .batches import kill_all, sweep_app
@@ -22,8 +22,6 @@ from .record import field_of, fields_of, to_session, user_range
 from .replies import OK, TOO_LARGE, items_of, number_of, status_of
 from .scripts import script_call
 from .tokens import handle_of, new_token, partition_number_of_token
-
-_APP = re.compile(APP_PATTERN)
 
 # A create adds its app to the list of apps. Other uses of sessions do so at most this often in one process.
 _NOTE_SECONDS = 300
@@ -74,26 +72,12 @@ class SessionStore:
         `ttl` is in seconds. `data` maps keys to JSON texts; a key whose value is None is left out.
         """
         now = self._now()
-        number = partition_number_of_id(id)
-        token = new_token(number)
-        handle = handle_of(token)
-        partition = self._keys.partition(app, number)
-        fields = fields_of({key: value for key, value in (data or {}).items() if value is not None})
-        # The app is added after the session exists, so that a sweep which forgets the app meanwhile sees the session.
-        reply, _ = self._client.run(
-            script_call(
-                "create_session",
-                [*partition.index, partition.session(handle)],
-                handle,
-                now,
-                id,
-                ip,
-                ttl,
-                int(no_resave),
-                *fields,
-            ),
-            ("SADD", self._keys.apps, app),
+        token = new_token(partition_number_of_id(id))
+        create = self._call_on_session(
+            "create_session", app, token, now, id, ip, ttl, int(no_resave), *fields_of(data or {})
         )
+        # The app is added after the session exists, so that a sweep which forgets the app meanwhile sees the session.
+        reply, _ = self._client.run(create, ("SADD", self._keys.apps, app))
         status_of(reply)
         self._noted[app] = now
         return token
@@ -115,7 +99,7 @@ class SessionStore:
         and changes nothing, when the data would be over a limit.
         """
         now = self._now()
-        written = fields_of({key: value for key, value in changes.items() if value is not None})
+        written = fields_of(changes)
         removed = [field_of(key) for key, value in changes.items() if value is None]
         limits = (MAX_KEYS, MAX_DATA_BYTES)
         status, state = self._run_on_session("set_session", app, token, now, *limits, len(written), *written, *removed)
@@ -177,7 +161,7 @@ class SessionStore:
         errors: dict[str, Exception] = {}
         for name in sorted(items_of(names)):
             app = name.decode(errors="replace")
-            if not _APP.fullmatch(app):
+            if not APP.fullmatch(app):
                 # What is not the name of an app may be anything, so no log may have it.
                 errors[""] = ValueError("The list of apps has an entry that is not the name of an app")
                 continue
@@ -189,11 +173,14 @@ class SessionStore:
                 errors[app] = error
         return AppsResult(total, errors)
 
-    def _run_on_session(self, script: str, app: str, token: str, *args: str | bytes | int) -> tuple[bytes, list[Any]]:
+    def _run_on_session(self, script: str, app: str, token: str, *args: Argument) -> tuple[bytes, list[Any]]:
+        [reply] = self._client.run(self._call_on_session(script, app, token, *args))
+        return status_of(reply)
+
+    def _call_on_session(self, script: str, app: str, token: str, *args: Argument) -> ScriptCall:
         partition = self._keys.partition(app, partition_number_of_token(token))
         handle = handle_of(token)
-        [reply] = self._client.run(script_call(script, [*partition.index, partition.session(handle)], handle, *args))
-        return status_of(reply)
+        return script_call(script, [*partition.index, partition.session(handle)], handle, *args)
 
     def _used(self, app: str, fields: Sequence[bytes], now: int) -> Session:
         """The session that was just used. Adds its app to the list of apps again from time to time."""
