@@ -214,6 +214,17 @@ def test_wrong_expiry_times_of_live_sessions_do_not_keep_the_sweep_busy(store, s
     assert store.get_session(APP, token)
 
 
+@pytest.mark.parametrize("score", ["inf", "1e300", "1700000000.5", "-1", "-inf"])
+def test_wrong_times_of_last_use_hide_no_other_session(store, server, keys, score) -> None:
+    damaged = [handle_of(store.create_session(APP, "peter", IP)) for _ in range(3)]
+    store.create_session(APP, "peter", "192.0.2.8")
+    with server.connect() as client:
+        [recent] = [key for key in keys() if key.endswith(":recent")]
+        client.zadd(recent, dict.fromkeys(damaged, score))
+    pages = all_pages(lambda after: store.list_sessions_of_app(APP, 60, 1, after))
+    assert [session.ip for page in pages for session in page.sessions].count("192.0.2.8") == 1
+
+
 def test_scores_that_are_no_whole_numbers_fail_no_listing(store, server, keys) -> None:
     store.create_session(APP, "peter", IP)
     with server.connect() as client:

@@ -73,8 +73,9 @@ def find_of_app(
     `limit` is how many the page will hold, which decides how many are looked up at first.
     """
     batch_size = min(limit + 1, _APP_INDEX_BATCH) if limit else _APP_INDEX_BATCH
+    position: tuple[float, str] | None = after
     while True:
-        start = (after.last_used, after.handle.encode(errors="surrogateescape")) if after else ("", "")
+        start = (str(position[0]), position[1].encode(errors="surrogateescape")) if position else ("", "")
         replies = client.run(
             *(script_call("list_sessions_of_app", [partition.recent], *start, batch_size) for partition in partitions)
         )
@@ -85,9 +86,9 @@ def find_of_app(
             for cursor in cursors_of(items)
         ]
         # A partition that returned a full batch may have more sessions, which follow the last one of the batch. So the
-        # merged listing is complete only down to the greatest of these last cursors.
+        # merged listing is complete only down to the greatest of these last positions.
         ends = [items for items in found if len(items) == 2 * batch_size]
-        complete_to = max((_last_cursor(items) for items in ends), default=None)
+        complete_to = max((_last_position(items) for items in ends), default=None)
         for cursor, partition in sorted(entries, key=itemgetter(0), reverse=True):
             if complete_to is not None and cursor < complete_to:
                 break
@@ -97,12 +98,12 @@ def find_of_app(
         if complete_to is None:
             return
         # The first batch did not fill the page, for example because many sessions have expired and await the sweep.
-        after, batch_size = complete_to, _APP_INDEX_BATCH
+        position, batch_size = complete_to, _APP_INDEX_BATCH
 
 
-def _last_cursor(items: Sequence[bytes]) -> Cursor:
-    # This program may not have written the member, so its bytes may be anything.
-    return Cursor(int(items[-1]), items[-2].decode(errors="surrogateescape"))
+def _last_position(items: Sequence[bytes]) -> tuple[float, str]:
+    # This program may not have written the entry. So the score may be any number, and the member any bytes.
+    return float(items[-1]), items[-2].decode(errors="surrogateescape")
 
 
 def read_page(client: Client, entries: Iterator[Entry], now: int, limit: int | None) -> Page:
