@@ -57,12 +57,5 @@ def failures(calls: list[Call]) -> int:
     return sum(call.failed for call in calls)
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
-
-
 def port_of(client: redis.Redis) -> int:
     return client.connection_pool.connection_kwargs["port"]

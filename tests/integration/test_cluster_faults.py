@@ -20,9 +20,10 @@ from rest_sessions.store.keys import Keyspace, partition_number_of_id
 from rest_sessions.store.sessions import SessionStore
 from tests.histories import APP, IP
 from tests.integration.connection.test_sign_in import ACCESS
-from tests.load import SECONDS, Load, failures, port_of, wait_until
+from tests.load import SECONDS, Load, failures, port_of
 from tests.proxy import Proxy
 from tests.servers import CLUSTERS, Server, Servers, binary_of, cluster_options
+from tests.waiting import wait_until
 
 THREADS = 3
 

@@ -21,9 +21,10 @@ from rest_sessions.errors import StoreUnavailable
 from rest_sessions.settings import Settings
 from rest_sessions.store.sessions import SessionStore
 from tests.histories import APP, IP
-from tests.load import Load, failures, port_of, wait_until
+from tests.load import Load, failures, port_of
 from tests.proxy import Proxy, byte_by_byte, cut_in_half, delayed, drop, forward, proxy_to
 from tests.servers import BINARIES, binary_of
+from tests.waiting import wait_until
 
 THREADS = 3
 

@@ -8,8 +8,8 @@ from dev.embedded_store import server_process
 from rest_sessions import runtime
 from rest_sessions.deadline import remaining
 from rest_sessions.errors import ConfigurationError, StoreUnavailable
-from tests.load import wait_until
 from tests.servers import binary_of
+from tests.waiting import wait_until
 
 # Nothing listens on port 1: a connection is refused at once.
 NOWHERE = "redis://user:s3cret@127.0.0.1:1"

@@ -20,11 +20,13 @@ from dev import containers, revision
 from rest_sessions.access.principal import Principal
 from rest_sessions.access.registry import KeyRegistry
 from rest_sessions.errors import StoreUnavailable
+from tests import routes
+from tests.events import logical_id
 
 ROOT = Path(__file__).parents[2]
 CODE = {"CodeUri": "functions", "ContentUri": "layers"}
-FUNCTIONS = {path.name.title().replace("_", "") for path in (ROOT / "functions").iterdir() if path.is_dir()}
-ROUTES = FUNCTIONS - {"Authorize", "SweepExpired"}
+FUNCTIONS = set(map(logical_id, routes.FUNCTIONS))
+ROUTES = set(map(logical_id, routes.ROUTES))
 AUTHORIZERS = {"token": "KeyAuthorizer", "iam": "AWS_IAM"}
 SECRET = {"Ref": "ApiKeys"}
 NO_VALUE = {"Ref": "AWS::NoValue"}

@@ -41,9 +41,10 @@ from rest_sessions.store.sessions import SessionStore
 from rest_sessions.store.tokens import new_token
 from tests.cases import CASES
 from tests.conftest import Clock
-from tests.load import SECONDS, port_of, wait_until
+from tests.load import SECONDS, port_of
 from tests.proxy import byte_by_byte, proxy_before
 from tests.servers import Server, binary_of, cluster_options
+from tests.waiting import wait_until
 
 APP = "webapp"
 IP = "192.0.2.7"
