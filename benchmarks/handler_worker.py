@@ -12,6 +12,7 @@ from typing import Any
 from benchmarks.workload import APP, CHANGES, DATA, DT, IP, LISTED, LISTED_APP, POOL, SESSIONS_OF_USER
 from rest_sessions.connection.client import Client
 from rest_sessions.connection.commands import Command
+from rest_sessions.model import Timeouts
 from rest_sessions.runtime import load_settings, open_store
 from rest_sessions.store.replies import OK
 from rest_sessions.store.sessions import SessionStore
@@ -114,7 +115,7 @@ class Contender:
         store = SessionStore(batch, settings.namespace, lambda: time.time() - age)  # type: ignore[arg-type]
         data = {key: json.dumps(value) for key, value in DATA.items()}
         for i in range(count):
-            store.create_session(app, f"user{i:07}", IP, ttl=ttl, data=data)
+            store.create_session(app, f"user{i:07}", IP, Timeouts(ttl), data=data)
             if len(batch.commands) >= BATCH or i == count - 1:
                 client.run(*batch.commands)
                 batch.commands.clear()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
-from rest_sessions.model import Cursor, Page, Session
+from rest_sessions.model import ALL_DEVICES, App, AppsPage, Created, Cursor, Page, Session, Timeouts
 from rest_sessions.store.sessions import SessionStore
 from tests.events import EVENTS
 
@@ -19,7 +19,20 @@ SESSION = Session(id=ID, r=3, w=2, ttl=3600, idle=5, ip="198.51.100.24", data={"
 SESSION_JSON = (
     '{"id":"user@example.com","r":3,"w":2,"ttl":3600,"idle":5,"ip":"198.51.100.24","d":{"n":12345678901234567890.10}}'
 )
-CURSOR = Cursor(1_768_469_400, "0123456789abcdef" * 2)
+HANDLE = TOKEN[2:24]
+CURSOR = Cursor(1_768_469_400, HANDLE)
+
+
+class _Everything:
+    """Stands for the principal's method that tells which apps it sees. As such a method, it sees all."""
+
+    def __call__(self, app: str) -> bool:
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        return callable(other)
+
+    __hash__ = None
 
 
 @dataclass(frozen=True)
@@ -45,36 +58,70 @@ class Case:
 
 CASES = {
     "create_session": Case(
-        call=mock.call(APP, ID, "198.51.100.24", 3600, False, {"name": '"Peter"', "cart": "3", "member": "true"}),
-        result=TOKEN,
+        call=mock.call(
+            APP,
+            ID,
+            "198.51.100.24",
+            Timeouts(3600),
+            {"name": '"Peter"', "cart": "3", "member": "true"},
+            login=None,
+            cap=None,
+            own_token=None,
+        ),
+        result=Created(TOKEN, HANDLE),
+        answer=f'{{"token":"{TOKEN}"}}',
+        on_empty=None,
+        round_trips=1,
+        metrics={"SessionsCreated": 1},
+    ),
+    "create_anonymous_session": Case(
+        call=mock.call(APP, "198.51.100.24", Timeouts(lifetime=604_800), {"cart": "[1,2]"}, None),
+        result=Created(TOKEN, HANDLE),
         answer=f'{{"token":"{TOKEN}"}}',
         on_empty=None,
         round_trips=1,
         metrics={"SessionsCreated": 1},
     ),
     "get_session": Case(
-        call=mock.call(APP, TOKEN),
+        call=mock.call(APP, TOKEN, peek=False, details=False),
         result=SESSION,
         answer=SESSION_JSON,
         on_empty="{}",
         round_trips=1,
     ),
     "set_session": Case(
-        call=mock.call(APP, TOKEN, {"cart": "4", "member": None}),
+        call=mock.call(
+            APP, TOKEN, {"cart": "4", "member": None}, ttl=None, replace=False, expected_w=None, details=False
+        ),
         result=SESSION,
         answer=SESSION_JSON,
         on_empty="{}",
         round_trips=1,
     ),
+    "touch_session": Case(
+        call=mock.call(APP, TOKEN, ttl=2_592_000, details=False),
+        result=SESSION,
+        answer=SESSION_JSON,
+        on_empty="{}",
+        round_trips=1,
+    ),
+    "rotate_session": Case(
+        call=mock.call(APP, TOKEN, 30),
+        result=TOKEN,
+        answer=f'{{"token":"{TOKEN}"}}',
+        on_empty="{}",
+        round_trips=1,
+        metrics={"SessionsRotated": 1},
+    ),
     "list_sessions_of_id": Case(
-        call=mock.call(APP, ID, 50, None),
+        call=mock.call(APP, ID, 50, None, details=False),
         result=Page([SESSION]),
         answer=f'{{"sessions":[{SESSION_JSON}]}}',
         on_empty='{"sessions":[]}',
         round_trips=2,
     ),
     "list_sessions_of_app": Case(
-        call=mock.call(APP, 600, 100, None),
+        call=mock.call(APP, 600, 100, None, details=False),
         result=Page([SESSION, SESSION], CURSOR),
         answer=f'{{"sessions":[{SESSION_JSON},{SESSION_JSON}],"next":"{CURSOR}"}}',
         on_empty='{"sessions":[]}',
@@ -96,7 +143,7 @@ CASES = {
         metrics={"SessionsKilled": 1},
     ),
     "kill_sessions_of_id": Case(
-        call=mock.call(APP, ID),
+        call=mock.call(APP, ID, ALL_DEVICES),
         result=2,
         answer='{"kill":2}',
         on_empty='{"kill":0}',
@@ -110,6 +157,13 @@ CASES = {
         on_empty='{"kill":0}',
         round_trips=2,
         metrics={"SessionsKilled": 7},
+    ),
+    "list_apps": Case(
+        call=mock.call(_Everything(), 50, ""),
+        result=AppsPage([App(APP, 12, 7)], APP),
+        answer=f'{{"apps":[{{"app":"{APP}","sessions":12,"users":7}}],"next":"{APP}"}}',
+        on_empty=None,
+        round_trips=2,
     ),
     "ping": Case(
         call=mock.call(),

@@ -13,6 +13,9 @@ import httpx
 import hypothesis
 import pytest
 
+# Powertools reads this when the package imports it.
+os.environ["POWERTOOLS_SERVICE_NAME"] = "rest-sessions"
+
 from dev.embedded_store import LOOPBACK, free_port
 from rest_sessions.connection.client import Client
 from rest_sessions.store.sessions import SessionStore
@@ -20,9 +23,6 @@ from tests import leaks
 from tests.figures import Figures
 from tests.leaks import SCANNER
 from tests.servers import BINARIES, FAKEREDIS, REAL, Server, Servers
-
-# Powertools reads this when it is imported. Only test modules import it, after this file.
-os.environ["POWERTOOLS_SERVICE_NAME"] = "rest-sessions"
 
 # Schemathesis generates its tests during collection, where no fixture is available. They read this profile instead.
 hypothesis.settings.register_profile("soak", deadline=None)

@@ -93,9 +93,15 @@ class SecretScanner:
         for key in re.findall(r'"key": *"([^"]*)"', document):
             self.add_secret("key", key)
 
+    def add_query(self, query: Mapping[str, str]) -> None:
+        """Adds the tokens in a query."""
+        for name in ("from", "token"):
+            self.add_secret("token", query.get(name, ""))
+
     def add_event(self, event: Mapping[str, Any]) -> None:
         """Adds the secrets in an event of API Gateway."""
         self.add_secret("token", (event.get("pathParameters") or {}).get("token") or "")
+        self.add_query(event.get("queryStringParameters") or {})
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
         for header in (headers.get("authorization", ""), *(event.get("identitySource") or [])):
             self.add_authorization(header)
@@ -139,10 +145,16 @@ class Plugin:
         self._failures: list[str] = []
 
     def pytest_configure(self) -> None:
+        for method in ("create_session", "create_anonymous_session"):
+            _wrap(
+                f"rest_sessions.store.sessions:SessionStore.{method}",
+                _add_data,
+                lambda created: SCANNER.add_secret("token", created.token),
+            )
         _wrap(
-            "rest_sessions.store.sessions:SessionStore.create_session",
-            _add_data,
-            lambda token: SCANNER.add_secret("token", token),
+            "rest_sessions.store.sessions:SessionStore.rotate_session",
+            None,
+            lambda token: SCANNER.add_secret("token", token or ""),
         )
         _wrap("rest_sessions.store.sessions:SessionStore.set_session", _add_data)
         _wrap("rest_sessions.access.registry:KeyRegistry.parse", SCANNER.add_registry)
@@ -214,6 +226,7 @@ def _add_data(*args: Any, data: Mapping[str, str | None] | None = None, **_: Any
 def _add_request(_: Any, request: Any, **__: Any) -> None:
     SCANNER.add_authorization(request.headers.get("authorization", ""))
     SCANNER.add_body(request.read())
+    SCANNER.add_query(request.url.params)
     for token in _TOKEN_IN_PATH.findall(request.url.path):
         SCANNER.add_secret("token", unquote(token))
 
@@ -221,5 +234,5 @@ def _add_request(_: Any, request: Any, **__: Any) -> None:
 def _scan_answer(answer: Any) -> None:
     if answer.status_code >= 400:
         SCANNER.add_output(answer.text, "error body")
-    elif "/create/" in answer.request.url.path:
+    elif re.search("/(create|rotate)", answer.request.url.path):
         SCANNER.add_secret("token", answer.json().get("token", ""))

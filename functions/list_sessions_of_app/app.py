@@ -7,5 +7,7 @@ from rest_sessions.store.sessions import SessionStore
 
 
 @route("soapp")
-def handler(store: SessionStore, app: str, *, dt: int, limit: int | None, cursor: Cursor | None) -> Result:
-    return store.list_sessions_of_app(app, dt, limit, cursor)
+def handler(
+    store: SessionStore, app: str, *, dt: int, limit: int | None, cursor: Cursor | None, details: bool
+) -> Result:
+    return store.list_sessions_of_app(app, dt, limit, cursor, details=details)

@@ -7,5 +7,7 @@ from rest_sessions.store.sessions import SessionStore
 
 
 @route("soid")
-def handler(store: SessionStore, app: str, id: str, *, limit: int | None, cursor: Cursor | None) -> Result:
-    return store.list_sessions_of_id(app, id, limit, cursor)
+def handler(
+    store: SessionStore, app: str, id: str, *, limit: int | None, cursor: Cursor | None, details: bool
+) -> Result:
+    return store.list_sessions_of_id(app, id, limit, cursor, details=details)

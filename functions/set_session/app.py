@@ -7,5 +7,15 @@ from rest_sessions.store.sessions import SessionStore
 
 
 @route("set")
-def handler(store: SessionStore, app: str, token: str, changes: Data) -> Result:
-    return store.set_session(app, token, changes)
+def handler(
+    store: SessionStore,
+    app: str,
+    token: str,
+    *,
+    new_ttl: int | None,
+    replace: bool,
+    expected_w: int | None,
+    details: bool,
+    changes: Data,
+) -> Result:
+    return store.set_session(app, token, changes, ttl=new_ttl, replace=replace, expected_w=expected_w, details=details)

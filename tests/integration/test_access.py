@@ -84,7 +84,7 @@ def test_allows_what_the_key_allows_and_nothing_else(http, store, server) -> Non
     for name in KEYS:
         for app in APPS:
             for function, operation in OPERATIONS.items():
-                token = store.create_session(app, ID, IP)
+                token = store.create_session(app, ID, IP).token
                 before = contents(server)
                 answer = call(http, function, app, token, f"Bearer {SECRETS[name]}")
                 if is_allowed(name, app, operation):
@@ -115,7 +115,7 @@ def test_allows_what_the_key_allows_and_nothing_else(http, store, server) -> Non
     ids=["none", "empty", "no-key", "no-scheme", "basic", "prefix", "longer", "case", "tab", "two", "star"],
 )
 def test_refuses_a_wrong_key(http, store, server, authorization) -> None:
-    token = store.create_session("webapp", "peter", IP)
+    token = store.create_session("webapp", "peter", IP).token
     before = contents(server)
     for function in OPERATIONS:
         answer = call(http, function, "webapp", token, authorization)

@@ -93,14 +93,14 @@ def test_a_master_freezes_or_dies(cluster, store, namespace, how) -> None:
     entry = urlsplit(cluster.url).port
     lost_port = next(port for port in nodes_of(cluster) if port != entry)
     user_on_lost, other_user = user_at(cluster, namespace, lost_port), user_at(cluster, namespace, entry)
-    token_on_lost, other_token = (store.create_session(APP, id, IP) for id in (user_on_lost, other_user))
+    token_on_lost, other_token = (store.create_session(APP, id, IP).token for id in (user_on_lost, other_user))
     pid = process_at(lost_port)
     os.kill(pid, how)
     try:
         for call in (
             lambda: store.count_active_users(APP, 60),
             lambda: store.get_session(APP, token_on_lost),
-            lambda: store.create_session(APP, user_on_lost, IP),
+            lambda: store.create_session(APP, user_on_lost, IP).token,
             lambda: store.list_sessions_of_app(APP, 60),
             lambda: store.kill_sessions_of_app("another"),
             store.ping,
@@ -156,7 +156,7 @@ def test_a_slot_moves_to_a_new_master(cluster, servers, namespace) -> None:
         node.execute_command("ACL", "SETUSER", "web", "reset", *rights)
     settings = replace(cluster.settings(namespace), redis_user="web", redis_password="secret")
     store = SessionStore(Client(settings), namespace)
-    token = store.create_session(APP, "peter", IP, data={"k": "1"})
+    token = store.create_session(APP, "peter", IP, data={"k": "1"}).token
     key = Keyspace(namespace).partition(APP, partition_number_of_id("peter")).ids
     old = nodes_of(cluster)[master_of(cluster, key)]
     url = servers.enter_context(server_process(binary_of(CLUSTERS[cluster.name]), *cluster_options()))
@@ -195,7 +195,7 @@ def test_all_nodes_change_their_addresses(namespace) -> None:
         store.create_session(APP, "peter", IP)
     with whole_cluster() as port:
         proxy.target = port
-        assert store.get_session(APP, store.create_session(APP, "peter", IP))
+        assert store.get_session(APP, store.create_session(APP, "peter", IP).token)
         proxy.refuse()
 
 
@@ -205,7 +205,7 @@ def test_a_master_dies_and_its_replica_takes_over(servers, namespace, name) -> N
     cluster = Server(name, url)
     stores = stores_of(cluster, namespace)
     # In another app, which the load does not touch.
-    kept = stores[0].create_session("kept", "peter", IP, data={"k": "1"})
+    kept = stores[0].create_session("kept", "peter", IP, data={"k": "1"}).token
     lost_port = master_of(cluster, Keyspace(namespace).partition("kept", partition_number_of_id("peter")).ids)
     living = [node for port, node in nodes_of(cluster).items() if port != lost_port]
     with redis.Redis(LOOPBACK, lost_port) as client:

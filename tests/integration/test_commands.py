@@ -4,6 +4,7 @@ import pytest
 from redis.crc import key_slot
 
 from rest_sessions.connection.client import Client
+from rest_sessions.model import Timeouts
 from rest_sessions.settings import Settings
 from rest_sessions.store.sessions import SessionStore
 from tests.cases import APP, CASES, ID
@@ -18,7 +19,7 @@ IP = "192.0.2.7"
 def run_all(store: SessionStore) -> None:
     """Makes the call of each case, each with a new session."""
     for name, case in CASES.items():
-        case.run(name, store, store.create_session(APP, ID, IP))
+        case.run(name, store, store.create_session(APP, ID, IP).token)
 
 
 @pytest.mark.parametrize(("operation", "case"), CASES.items(), ids=CASES)
@@ -28,7 +29,7 @@ def test_round_trips_on_a_warm_connection(real_server: Server, namespace, operat
         store = SessionStore(Client(Settings(url, False, namespace, False)), namespace)
         # The first run loads the scripts.
         run_all(store)
-        token = store.create_session(APP, ID, IP)
+        token = store.create_session(APP, ID, IP).token
         proxy.round_trips = 0
         case.run(operation, store, token)
         assert (proxy.round_trips, proxy.connections) == (case.round_trips, 1)
@@ -41,7 +42,7 @@ def test_a_script_touches_only_keys_that_were_declared(real_server: Server, name
     # The first run loads the scripts, so that MONITOR shows no script text in the second.
     for _ in range(2):
         for i in range(5):
-            store.create_session(APP, f"user{i}", IP, ttl=10)
+            store.create_session(APP, f"user{i}", IP, Timeouts(10))
         clock.now += 100
         monitor = Monitor(real_server)
         run_all(store)
@@ -66,7 +67,7 @@ def test_a_second_use_within_a_second_only_counts(real_server: Server, namespace
     if real_server.is_cluster:
         pytest.skip("the same commands, spread over nodes")
     store = SessionStore(Client(real_server.settings(namespace)), namespace, clock)
-    token = store.create_session(APP, ID, IP)
+    token = store.create_session(APP, ID, IP).token
     for _ in range(2):
         monitor = Monitor(real_server)
         assert store.get_session(APP, token) if use == "get" else store.set_session(APP, token, {"a": "1"})
@@ -81,7 +82,7 @@ def test_the_list_of_apps_costs_a_round_trip_in_300_seconds(real_server: Server,
         store = SessionStore(Client(settings), namespace, clock)
         # The first use of an app loads the scripts.
         for app in ("another", APP):
-            token = store.create_session(app, ID, IP)
+            token = store.create_session(app, ID, IP).token
             proxy.round_trips = 0
             store.get_session(app, token)
         assert proxy.round_trips == 1

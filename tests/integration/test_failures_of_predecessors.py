@@ -13,7 +13,8 @@ import pytest
 from dev.embedded_store import server_process
 from rest_sessions.connection.client import Client
 from rest_sessions.errors import InvalidFormat, InvalidValue, StoreUnavailable
-from rest_sessions.http.parameters import parse_id, parse_ttl
+from rest_sessions.http.parameters import parse_id, parse_timeouts
+from rest_sessions.model import Timeouts
 from rest_sessions.settings import Settings
 from rest_sessions.store.sessions import SessionStore
 from tests.conftest import Clock, Dev
@@ -27,7 +28,7 @@ IP = "192.0.2.7"
 def test_01_lost_updates(real_store: SessionStore) -> None:
     with ThreadPoolExecutor(4) as pool:
         for _ in range(100):
-            token = real_store.create_session(APP, "peter", IP)
+            token = real_store.create_session(APP, "peter", IP).token
             list(pool.map(lambda i, token=token: real_store.set_session(APP, token, {f"k{i}": "1"}), range(4)))
             assert len(real_store.get_session(APP, token).data) == 4
 
@@ -35,7 +36,7 @@ def test_01_lost_updates(real_store: SessionStore) -> None:
 def test_02_ghosts(real_store: SessionStore, real_server, namespace) -> None:
     with ThreadPoolExecutor(4) as pool:
         for _ in range(50):
-            token = real_store.create_session(APP, "peter", IP)
+            token = real_store.create_session(APP, "peter", IP).token
             uses = [pool.submit(real_store.get_session, APP, token) for _ in range(3)]
             uses.append(pool.submit(real_store.set_session, APP, token, {"a": "1"}))
             real_store.kill_session(APP, token)
@@ -49,7 +50,7 @@ def test_03_predictable_tokens(store: SessionStore, monkeypatch) -> None:
     tokens = []
     for _ in range(2):
         random.seed(1)
-        tokens.append(store.create_session(APP, "peter", IP))
+        tokens.append(store.create_session(APP, "peter", IP).token)
     assert tokens[0][2:] != tokens[1][2:]
     drawn = []
     system = secrets.token_bytes
@@ -59,7 +60,7 @@ def test_03_predictable_tokens(store: SessionStore, monkeypatch) -> None:
 
 
 def test_04_no_resave_drifts(store: SessionStore, clock: Clock) -> None:
-    token = store.create_session(APP, "peter", IP, ttl=3600, no_resave=True)
+    token = store.create_session(APP, "peter", IP, Timeouts(3600, no_resave=True)).token
     clock.now += 1
     assert {store.get_session(APP, token).ttl for _ in range(300)} == {3599}
     clock.now += 3599
@@ -71,7 +72,7 @@ def test_05_colon_in_an_id(store: SessionStore, clock: Clock, keys, id) -> None:
     store.create_session(APP, id, IP)
     assert store.kill_sessions_of_app(APP) == 1
     assert store.count_active_users(APP, 60) == 0
-    store.create_session(APP, id, IP, ttl=10)
+    store.create_session(APP, id, IP, Timeouts(10))
     clock.now += 11
     assert store.sweep_expired().total == 1
     assert keys() == set()
@@ -82,14 +83,14 @@ def test_06_killall_during_create(real_store: SessionStore) -> None:
         for _ in range(20):
             creates = [pool.submit(real_store.create_session, APP, "peter", IP) for _ in range(8)]
             real_store.kill_sessions_of_app(APP)
-            alive = [create.result() for create in creates if real_store.get_session(APP, create.result())]
+            alive = [create for create in creates if real_store.get_session(APP, create.result().token)]
             assert len(real_store.list_sessions_of_app(APP, 60).sessions) == len(alive)
             real_store.kill_sessions_of_app(APP)
 
 
 def test_07_kill_counts_as_a_read(real_store: SessionStore, real_server) -> None:
     """A kill only removes: none of its commands adds or sets a value."""
-    token = real_store.create_session(APP, "peter", IP)
+    token = real_store.create_session(APP, "peter", IP).token
     before = commands(real_server)
     real_store.kill_session(APP, token)
     after = commands(real_server)
@@ -113,7 +114,7 @@ def commands(server) -> dict[str, int]:
 
 def test_08_the_sweep_kills_a_used_session(store: SessionStore, clock: Clock) -> None:
     """At the boundary the sweep and a read agree that a session is alive. The sweep checks it again before removal."""
-    token = store.create_session(APP, "peter", IP, ttl=10)
+    token = store.create_session(APP, "peter", IP, Timeouts(10)).token
     clock.now += 10
     assert store.sweep_expired().total == 0
     assert store.get_session(APP, token)
@@ -142,17 +143,17 @@ def test_09_an_id_that_blocks_the_server() -> None:
 @pytest.mark.parametrize("ttl", ["3600abc", "1e5", "3600 ", "0x10", "", "99999999999999999999", "34560001"])
 def test_10_text_as_ttl(ttl) -> None:
     if ttl == "":
-        assert parse_ttl(ttl) == 7200
+        assert parse_timeouts(ttl, None, None).ttl == 7200
     else:
         with pytest.raises(InvalidValue):
-            parse_ttl(ttl)
+            parse_timeouts(ttl, None, None)
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_11_cluster(servers: Servers, namespace, clock: Clock, name) -> None:
     server = servers.get(name)
     store = SessionStore(Client(server.settings(namespace)), namespace, clock)
-    tokens = [store.create_session(APP, f"user{i}", IP, ttl=10) for i in range(100)]
+    tokens = [store.create_session(APP, f"user{i}", IP, Timeouts(10)).token for i in range(100)]
     assert all(store.get_session(APP, token) for token in tokens)
     assert store.count_active_users(APP, 60) == len(store.list_sessions_of_app(APP, 60).sessions) == 100
     with server.connect() as client:
@@ -172,7 +173,7 @@ def test_12_redis_goes_away(namespace) -> None:
     with pytest.raises(StoreUnavailable):
         store.create_session(APP, "peter", IP)
     with server_process(binary, port=urlsplit(url).port):
-        assert store.get_session(APP, store.create_session(APP, "peter", IP))
+        assert store.get_session(APP, store.create_session(APP, "peter", IP).token)
 
 
 def test_13_tokens_in_the_log(servers: Servers, namespace) -> None:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from rest_sessions.connection.client import Client
+from rest_sessions.model import Timeouts
 from rest_sessions.store.sessions import SessionStore
 from tests.conftest import HTTP_NAMESPACE
 from tests.servers import Server
@@ -89,17 +90,17 @@ def test_killsoid_and_killall_count(http: httpx.Client, app: str) -> None:
 
 
 def test_idle_and_expiry(http: httpx.Client, app: str, earlier) -> None:
-    token = earlier(273).create_session(app, "user123", IP)
+    token = earlier(273).create_session(app, "user123", IP).token
     assert get(http, app, token)["idle"] - 273 in range(SLOW)
     assert set_(http, app, token, {"a": 1})["idle"] in range(SLOW)
-    expired = earlier(12).create_session(app, "user123", IP, ttl=10)
+    expired = earlier(12).create_session(app, "user123", IP, Timeouts(10)).token
     assert get(http, app, expired) == {}
     assert set_(http, app, expired, {"a": 1}) == {}
     assert len(http.get(f"/{app}/soid/user123").json()["sessions"]) == 1
 
 
 def test_no_resave(http: httpx.Client, app: str, earlier) -> None:
-    token = earlier(100).create_session(app, "user123", IP, ttl=3600, no_resave=True)
+    token = earlier(100).create_session(app, "user123", IP, Timeouts(3600, no_resave=True)).token
     for _ in range(50):
         session = get(http, app, token)
     assert session["no_resave"] is True
@@ -112,7 +113,7 @@ def test_no_resave(http: httpx.Client, app: str, earlier) -> None:
 
 def test_listings_have_pages(http: httpx.Client, app: str, earlier) -> None:
     for age in range(25, 0, -1):
-        earlier(age).create_session(app, "user123", f"192.0.2.{age}", ttl=100)
+        earlier(age).create_session(app, "user123", f"192.0.2.{age}", Timeouts(100))
     create(http, "x" + app, "user123")
     for path, query in ((f"/{app}/soapp", {"dt": 600}), (f"/{app}/soid/user123", {})):
         seen, cursor = [], {}

@@ -17,6 +17,7 @@ from dev.gateway import ROOT, load_handlers, read_template
 from rest_sessions import runtime
 from rest_sessions.connection.client import Client
 from rest_sessions.limits import MAX_BODY_BYTES, MAX_DATA_BYTES, MAX_KEYS, MAX_LIMIT
+from rest_sessions.model import Cap, Timeouts
 from rest_sessions.store.replies import OK
 from rest_sessions.store.scripts import load_script
 from rest_sessions.store.sessions import SessionStore
@@ -65,7 +66,8 @@ class CommandCollector:
 
     def run(self, *commands: Any) -> list[Any]:
         self._commands += commands
-        return [[OK]] * len(commands)
+        # That of `create`, which ended no other session.
+        return [[OK, 0]] * len(commands)
 
     def send(self, client: Client, at_once: int = 500) -> None:
         for start in range(0, len(self._commands), at_once):
@@ -79,7 +81,7 @@ def create_many(
     collector = CommandCollector()
     creating = SessionStore(collector, store._keys.namespace, store._clock)
     for number, id in enumerate(ids):
-        creating.create_session(app, id, str(number), ttl, data=data)
+        creating.create_session(app, id, str(number), Timeouts(ttl), data)
     collector.send(store._client, 1 if data else 500)
 
 
@@ -275,8 +277,8 @@ def replies(filled: SessionStore, monkeypatch) -> list[Any]:
     run = filled._client.run
     replies: list[Any] = []
 
-    def watched(*commands: Any) -> list[Any]:
-        answers = run(*commands)
+    def watched(*commands: Any, **options: Any) -> list[Any]:
+        answers = run(*commands, **options)
         replies.extend(answers)
         return answers
 
@@ -307,7 +309,7 @@ def test_a_script_reads_at_most_its_limit_of_texts_and_a_session(filled: Session
     create_many(filled, [USER] * 60, {f"k{i}": "1" for i in range(MAX_KEYS)})
     ask_for_everything(filled)
     most = max(sum(1 for _ in texts_of(reply)) for reply in replies)
-    assert most < MAX_TEXTS_READ + 2 * MAX_KEYS + 12
+    assert most < MAX_TEXTS_READ + 2 * MAX_KEYS + 16
 
 
 @pytest.mark.parametrize("name", BINARIES)
@@ -322,11 +324,12 @@ def test_the_longest_command(name: str, soak: bool, figures: Figures, namespace:
         users = [f"user{i}" for i in range(5_000)] * 4 + [USER] * MANY
         create_many(store, users)
         create_many(store, users, app="killed")
+        create_many(store, users, app="capped")
         create_many(expired, users, app="expired", ttl=10)
         create_many(store, [USER] * 20, {"k": '"' + "x" * (MAX_DATA_BYTES - 5) + '"'}, app="large")
         create_many(store, [USER] * 500, {f"k{i}": "1" for i in range(MAX_KEYS)}, app="many-keys")
-        large = store.create_session(APP, USER, IP, data={f"k{i}": '"' + "x" * 49_000 + '"' for i in range(20)})
-        small = store.create_session(APP, "small", IP)
+        large = store.create_session(APP, USER, IP, data={f"k{i}": '"' + "x" * 49_000 + '"' for i in range(20)}).token
+        small = store.create_session(APP, "small", IP).token
 
         def ask() -> None:
             for app in (APP, "large", "many-keys"):
@@ -350,6 +353,7 @@ def test_the_longest_command(name: str, soak: bool, figures: Figures, namespace:
             calls = [
                 *[ask] * 3,
                 use,
+                lambda: store.create_session("capped", USER, IP, cap=Cap(1)),
                 lambda: store.kill_sessions_of_id("killed", USER),
                 lambda: store.kill_sessions_of_app("killed"),
                 store.sweep_expired,

@@ -8,6 +8,7 @@ from itertools import chain
 import pytest
 
 from rest_sessions.connection.client import Client
+from rest_sessions.model import Timeouts
 from rest_sessions.store.sessions import SessionStore
 from tests.conftest import Clock
 
@@ -37,14 +38,14 @@ def keys(real_server, namespace) -> Callable[[], set[str]]:
 
 
 def test_reads_are_counted_exactly(real_store: SessionStore) -> None:
-    token = real_store.create_session(APP, "peter", IP)
+    token = real_store.create_session(APP, "peter", IP).token
     answers = together(*[repeat(25, lambda: real_store.get_session(APP, token).r)] * 8)
     assert sorted(chain.from_iterable(answers)) == list(range(1, 201))
 
 
 def test_parallel_sets_lose_nothing(real_store: SessionStore) -> None:
     for _ in range(25):
-        token = real_store.create_session(APP, "peter", IP)
+        token = real_store.create_session(APP, "peter", IP).token
         sets = [lambda token=token, i=i: real_store.set_session(APP, token, {f"k{i}": str(i)}).w for i in range(8)]
         writes = together(*sets)
         assert sorted(writes) == list(range(2, 10))
@@ -55,7 +56,7 @@ def test_parallel_sets_lose_nothing(real_store: SessionStore) -> None:
 @pytest.mark.parametrize("kill", ["kill", "killsoid", "killall"])
 def test_a_use_during_a_kill_leaves_nothing_behind(real_store: SessionStore, keys, use, kill) -> None:
     for _ in range(15):
-        token = real_store.create_session(APP, "peter", IP)
+        token = real_store.create_session(APP, "peter", IP).token
         uses = {
             "get": lambda token=token: real_store.get_session(APP, token),
             "set": lambda token=token: real_store.set_session(APP, token, {"a": "1"}),
@@ -73,7 +74,7 @@ def test_a_use_during_a_kill_leaves_nothing_behind(real_store: SessionStore, key
 
 def test_only_one_of_many_kills_counts(real_store: SessionStore) -> None:
     for _ in range(20):
-        token = real_store.create_session(APP, "peter", IP)
+        token = real_store.create_session(APP, "peter", IP).token
         assert sum(together(*[lambda token=token: real_store.kill_session(APP, token)] * 6)) == 1
 
 
@@ -84,8 +85,8 @@ def test_a_session_created_during_killsoid_or_killall_is_killed_or_listed(real_s
         "killall": lambda: real_store.kill_sessions_of_app(APP),
     }
     for _ in range(10):
-        before = [real_store.create_session(APP, "peter", IP) for _ in range(20)]
-        creates = repeat(10, lambda: real_store.create_session(APP, "peter", IP))
+        before = [real_store.create_session(APP, "peter", IP).token for _ in range(20)]
+        creates = repeat(10, lambda: real_store.create_session(APP, "peter", IP).token)
         *created, killed = together(creates, creates, creates, kills[kill])
         created = list(chain.from_iterable(created))
         assert not any(real_store.get_session(APP, token) for token in before)
@@ -99,7 +100,7 @@ def test_a_session_created_during_killsoid_or_killall_is_killed_or_listed(real_s
 
 def test_the_sweep_spares_a_session_that_a_read_keeps_alive(real_store: SessionStore, clock: Clock) -> None:
     for _ in range(15):
-        token = real_store.create_session(APP, "peter", IP, ttl=10)
+        token = real_store.create_session(APP, "peter", IP, Timeouts(10)).token
         clock.now += 10
         # The sweep's clock is a second ahead, as the clock of another machine may be.
         ahead = SessionStore(real_store._client, real_store._keys.namespace, Clock(clock.now + 1))
@@ -111,7 +112,7 @@ def test_the_sweep_spares_a_session_that_a_read_keeps_alive(real_store: SessionS
 
 def test_a_create_while_the_sweep_forgets_its_app(real_store, real_server, namespace, clock) -> None:
     """The `create` comes after the sweep found the app empty, and before the sweep removes the app."""
-    real_store.create_session(APP, "peter", IP, ttl=10)
+    real_store.create_session(APP, "peter", IP, Timeouts(10))
     clock.now += 11
     creating = SessionStore(Client(real_server.settings(namespace)), namespace, clock)
     run = real_store._client.run
@@ -131,7 +132,7 @@ def test_a_create_that_loads_its_script_while_the_sweep_forgets_its_app(
     real_store, real_server, namespace, clock
 ) -> None:
     """The server does not know the script. When `create` sends it as text, it also adds the app again."""
-    real_store.create_session(APP, "peter", IP, ttl=10)
+    real_store.create_session(APP, "peter", IP, Timeouts(10))
     clock.now += 11
     sweeping = SessionStore(Client(real_server.settings(namespace)), namespace, clock)
     sweeping.ping()
@@ -152,6 +153,6 @@ def test_a_create_that_loads_its_script_while_the_sweep_forgets_its_app(
 
 def test_many_threads_share_one_store(real_server, namespace, clock) -> None:
     store = SessionStore(Client(real_server.settings(namespace)), namespace, clock)
-    tokens = together(*[repeat(10, lambda: store.create_session(APP, "peter", IP))] * 16)
+    tokens = together(*[repeat(10, lambda: store.create_session(APP, "peter", IP).token)] * 16)
     assert len(set(chain.from_iterable(tokens))) == 160
     assert len(store.list_sessions_of_id(APP, "peter").sessions) == 160

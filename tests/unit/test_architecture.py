@@ -25,10 +25,10 @@ PLAIN = {"errors", "limits", "model", "deadline", "settings", "telemetry"}
 MAY_IMPORT = {
     "__init__": set(),
     "errors": set(),
-    "model": set(),
     "deadline": set(),
     "telemetry": set(),
     "limits": {"errors"},
+    "model": {"limits"},
     "settings": {"errors"},
     "access": PLAIN,
     "connection": PLAIN,
@@ -47,7 +47,7 @@ THIRD_PARTY = {
 DOCUMENTED_MODULES_OF_REDIS_PY = {"redis.exceptions", "redis.credentials"}
 USES_INTERNALS_OF_REDIS_PY = "connection/redis_py"
 
-IMPORTS_OF_A_ROUTE = {"http.route", "http.response", "model", "store.sessions"}
+IMPORTS_OF_A_ROUTE = {"access.principal", "http.route", "http.response", "model", "store.sessions"}
 IMPORTS_OF_OTHER_FUNCTIONS = {
     "sweep_expired": {"errors", "runtime", "telemetry"},
     "authorize": {"access.source", "http.authorizer"},
@@ -178,8 +178,8 @@ class TestTemplate:
 
 class TestFunction:
     @pytest.mark.parametrize("function", FUNCTIONS)
-    def test_is_at_most_30_lines(self, function):
-        assert len(FUNCTIONS[function].read_text(encoding="utf-8").splitlines()) <= 30
+    def test_is_at_most_40_lines(self, function):
+        assert len(FUNCTIONS[function].read_text(encoding="utf-8").splitlines()) <= 40
 
     @pytest.mark.parametrize("function", ROUTES)
     def test_begins_with_its_route(self, function):

@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_sessions.model import Cursor, Page, Session, json_string
+from rest_sessions.model import AppsPage, Created, Cursor, Details, Page, Session, Timeouts, json_string
+
+HANDLE = "krs9ZcLBQyiMzy7JmCB0GD"
 
 
 def texts_from_json():
@@ -44,21 +46,24 @@ class TestSession:
         id=texts_from_json(),
         ip=texts_from_json(),
         numbers=st.tuples(*[st.integers(min_value=0)] * 4),
-        no_resave=st.booleans(),
+        flags=st.fixed_dictionaries({name: st.booleans() for name in ("no_resave", "rotated", "closed")}),
+        details=st.none() | st.builds(Details, st.just(HANDLE), st.integers(0), st.none() | st.integers(10)),
         data=st.dictionaries(texts_from_json(), json_values(), max_size=5),
     )
-    def test_json_equals_the_fields(self, id, ip, numbers, no_resave, data):
+    def test_json_equals_the_fields(self, id, ip, numbers, flags, details, data):
         r, w, ttl, idle = numbers
         texts = {key: json.dumps(value) for key, value in data.items()}
-        text = Session(id=id, r=r, w=w, ttl=ttl, idle=idle, ip=ip, no_resave=no_resave, data=texts).json
+        text = Session(id=id, r=r, w=w, ttl=ttl, idle=idle, ip=ip, **flags, details=details, data=texts).json
+        shown = {name: value for name, value in details._asdict().items() if value is not None} if details else {}
         assert json.loads(text.encode()) == {
-            "id": id,
+            **({"id": id} if id else {}),
             "r": r,
             "w": w,
             "ttl": ttl,
             "idle": idle,
             "ip": ip,
-            **({"no_resave": True} if no_resave else {}),
+            **{name: True for name, is_set in flags.items() if is_set},
+            **shown,
             **({"d": data} if data else {}),
         }
 
@@ -67,8 +72,23 @@ class TestSession:
         assert list(json.loads(text)) == ["id", "r", "w", "ttl", "idle", "ip", "no_resave", "d"]
         assert list(json.loads(text)["d"]) == ["b", "a"]
 
-    def test_json_omits_absent_fields(self):
-        assert list(json.loads(session().json)) == ["id", "r", "w", "ttl", "idle", "ip"]
+    @pytest.mark.parametrize(
+        ("fields", "end"),
+        [
+            ({}, ""),
+            ({"rotated": True}, ',"rotated":true'),
+            ({"closed": True}, ',"closed":true'),
+            ({"details": Details(HANDLE, 0)}, f',"handle":"{HANDLE}","age":0'),
+            ({"details": Details(HANDLE, 60, 86_400)}, f',"handle":"{HANDLE}","age":60,"lifetime":86400'),
+        ],
+        ids=str,
+    )
+    def test_json_has_further_members_only_where_they_apply(self, fields, end):
+        start = '{"id":"user123","r":1,"w":1,"ttl":7200,"idle":0,"ip":"203.0.113.10"'
+        assert session(**fields).json == start + end + "}"
+
+    def test_json_of_an_anonymous_session_has_no_id(self):
+        assert session(id="").json == '{"r":1,"w":1,"ttl":7200,"idle":0,"ip":"203.0.113.10"}'
 
     def test_json_has_the_text_of_each_datum_as_it_is(self):
         text = session(data={"n": "12345678901234567890.10", "s": r'"\ud83d"'}).json
@@ -82,9 +102,41 @@ class TestSession:
         )
 
 
+class TestTimeouts:
+    @pytest.mark.parametrize(
+        ("timeouts", "fixed"),
+        [
+            (Timeouts(), None),
+            (Timeouts(60), None),
+            (Timeouts(60, lifetime=600), 600),
+            (Timeouts(60, no_resave=True), 60),
+        ],
+        ids=str,
+    )
+    def test_have_a_fixed_end_with_a_lifetime_or_no_resave(self, timeouts, fixed):
+        assert timeouts.fixed == fixed
+
+
+class TestCreated:
+    @pytest.mark.parametrize(
+        ("created", "details", "answer"),
+        [
+            (Created("T", HANDLE), False, {"token": "T"}),
+            (Created("T", HANDLE), True, {"token": "T", "handle": HANDLE}),
+            (Created("T", HANDLE, taken_over=True), False, {"token": "T", "from": 1}),
+            (Created("T", HANDLE, taken_over=False), False, {"token": "T", "from": 0}),
+            (Created("T", HANDLE, killed=0), False, {"token": "T", "kill": 0}),
+            (Created("T", HANDLE, True, 2), True, {"token": "T", "handle": HANDLE, "from": 1, "kill": 2}),
+        ],
+        ids=["plain", "details", "taken-over", "not-taken-over", "cap", "all"],
+    )
+    def test_answer_has_what_the_request_has_brought_about(self, created, details, answer):
+        assert created.answer(details=details) == answer
+
+
 class TestListing:
     def test_cursor_is_written_as_time_and_handle(self):
-        assert str(Cursor(1_700_000_000, "ab" * 16)) == "1700000000-" + "ab" * 16
+        assert str(Cursor(1_700_000_000, HANDLE)) == f"1700000000-{HANDLE}"
 
     def test_cursors_sort_by_time_and_then_by_handle(self):
         cursors = [Cursor(9, "b"), Cursor(10, "a"), Cursor(9, "a")]
@@ -92,3 +144,4 @@ class TestListing:
 
     def test_page_is_the_last_unless_it_has_a_next(self):
         assert Page([]).next is None
+        assert AppsPage([]).next is None

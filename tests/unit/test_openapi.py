@@ -17,6 +17,7 @@ from rest_sessions.errors import ApiError, BadRequest
 from rest_sessions.http import parameters as rules
 from rest_sessions.http.body import parse_data
 from rest_sessions.http.response import HEADERS
+from tests.cases import USES
 from tests.events import EVENTS
 from tests.routes import ROUTES
 
@@ -97,27 +98,38 @@ def test_has_the_routes_of_the_template():
 
 # Each route's declaration, by its method and path.
 DECLARED = {EVENTS[function]["routeKey"]: route for function, route in ROUTES.items()}
+FUNCTIONS = {EVENTS[function]["routeKey"]: function for function in ROUTES}
+
+# Two routes may have one operation, but their names in the document must differ.
+OPERATION_IDS = {"PUT /{app}/create": "createAnonymous", "GET /ping": "ping"}
+# The query parameters that bring about a 409.
+MAY_CONFLICT = {"max", "token", "w", "except"}
 
 
 def declared(route, place):
-    return {name for name, parameter in DECLARED[route].parameters.items() if parameter.place == place}
+    """The parameters that a route declares, in one place."""
+    return [parameter for parameter in DECLARED[route].parameters.values() if parameter.place == place]
+
+
+def in_document(route, place):
+    return [parameter["name"] for parameter in parameters(route) if parameter["in"] == place]
 
 
 @pytest.mark.parametrize("route", OPERATIONS)
 class TestRoute:
     def test_has_the_operation_that_a_key_must_allow(self, route):
-        assert OPERATIONS[route]["operationId"] == (DECLARED[route].operation or "ping")
+        assert OPERATIONS[route]["operationId"] == OPERATION_IDS.get(route, DECLARED[route].operation)
 
     @pytest.mark.parametrize("place", ["path", "query"])
     def test_has_the_parameters_that_the_route_declares(self, route, place):
-        assert {p["name"] for p in parameters(route) if p["in"] == place} == declared(route, place)
+        names = [name for parameter in declared(route, place) for name in parameter.names]
+        assert sorted(in_document(route, place)) == sorted(names)
 
     def test_has_a_body_where_the_route_declares_one(self, route):
         assert ("requestBody" in OPERATIONS[route]) == bool(declared(route, "body"))
 
     def test_has_the_parameters_of_its_path(self, route):
-        in_path = {parameter["name"] for parameter in parameters(route) if parameter["in"] == "path"}
-        assert in_path == set(re.findall(r"\{(\w+)}", route))
+        assert set(in_document(route, "path")) == set(re.findall(r"\{(\w+)}", route))
 
     def test_needs_a_key_unless_it_is_open(self, route):
         assert OPERATIONS[route].get("security") == (None if DECLARED[route].operation else [])
@@ -129,6 +141,12 @@ class TestRoute:
     def test_has_the_errors_of_bodies_only_if_it_has_a_body(self, route):
         of_bodies = {"413", "415"} & OPERATIONS[route]["responses"].keys()
         assert of_bodies == ({"413", "415"} if "requestBody" in OPERATIONS[route] else set())
+
+    def test_has_a_conflict_only_if_a_parameter_can_bring_it_about(self, route):
+        assert ("409" in OPERATIONS[route]["responses"]) == bool(MAY_CONFLICT & set(in_document(route, "query")))
+
+    def test_has_a_missing_session_as_an_error_only_if_it_uses_one(self, route):
+        assert ("404" in OPERATIONS[route]["responses"]) == (FUNCTIONS[route] in USES)
 
     def test_has_examples_that_are_valid(self, route):
         responses = [resolve(response) for response in OPERATIONS[route]["responses"].values()]
@@ -171,12 +189,51 @@ def test_has_every_error_by_status_and_name(error):
 text = st.text() | st.text("abcXYZ019_- ./:ä딸\x7f\ufffd\n", max_size=140)
 
 
-texts = st.text(st.characters(codec="utf-8"), max_size=5)
+ANY_CHARACTER = st.characters(codec="utf-8")
+
+texts = st.text(ANY_CHARACTER, max_size=5)
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats(allow_nan=False) | texts,
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(texts, inner, max_size=2),
     max_leaves=5,
 )
+
+
+# A parameter that is accepted only together with others.
+NEEDED = {"grace": {"from": "a" * 64}, "over": {"max": "1"}}
+
+# Each query parameter of each route, and its schema.
+QUERY = [
+    pytest.param(route, parameter, resolve(parameter["schema"]), id=f"{route} {parameter['name']}")
+    for route in OPERATIONS
+    for parameter in parameters(route)
+    if parameter["in"] == "query"
+]
+of_query = pytest.mark.parametrize(("route", "parameter", "schema"), QUERY)
+# Those whose schema is a pattern.
+of_texts = pytest.mark.parametrize(
+    ("route", "parameter", "schema"), [case for case in QUERY if "pattern" in case.values[-1]]
+)
+
+
+def in_query(route, name):
+    """The route's rule for this parameter of the query, as a function of one text."""
+    [parameter] = [parameter for parameter in declared(route, "query") if name in parameter.names]
+    return lambda value: parameter.parse(*[{**NEEDED.get(name, {}), name: value}.get(each) for each in parameter.names])
+
+
+def edges(schema):
+    """Values on both sides of each bound of a number, or all words and some others."""
+    bounds = [schema[bound] for bound in ("minimum", "maximum") if bound in schema]
+    words = [*schema["enum"], "True", "yes", "2", "on", "newest"] if "enum" in schema else []
+    return [*(bound + step for bound in bounds for step in (-1, 0, 1)), *words]
+
+
+def texts_like(pattern):
+    """Texts that match the pattern, and some that differ at their beginning or end. None is empty."""
+    right = st.from_regex(pattern, alphabet=ANY_CHARACTER)
+    wrong = st.builds(lambda text, cut, end: text[cut:] + end, right, st.integers(0, 1), text)
+    return (right | wrong | text).filter(bool)
 
 
 class TestRules:
@@ -194,47 +251,9 @@ class TestRules:
     def test_of_id(self, value):
         assert is_valid(schema_of("id"), value) == is_accepted(rules.parse_id, value)
 
-    @given(text)
-    @example("a" * 45)
-    @example("a" * 46)
-    def test_of_ip(self, value):
-        assert is_valid(schema_of("ip"), value) == is_accepted(rules.parse_ip, value)
-
     @given(text | st.text("aZ0-", min_size=63, max_size=65))
     def test_of_token(self, value):
         assert is_valid(schema_of("token"), value) == is_accepted(rules.parse_token, value)
-
-    @given(st.integers())
-    @example(9)
-    @example(10)
-    @example(limits.MAX_TTL)
-    @example(limits.MAX_TTL + 1)
-    @example(limits.MAX_LIMIT)
-    @example(limits.MAX_LIMIT + 1)
-    def test_of_numbers(self, value):
-        for name, parse in (
-            ("ttl", rules.parse_ttl),
-            ("dt", rules.parse_dt),
-            ("limit", rules.parse_limit),
-        ):
-            assert is_valid(schema_of(name), value) == is_accepted(parse, str(value)), name
-
-    @given(st.sampled_from(["1", "0", "true", "false", "True", "yes", "2", "on"]))
-    def test_of_no_resave(self, value):
-        assert is_valid(schema_of("no_resave"), value) == is_accepted(rules.parse_no_resave, value)
-
-    @given(st.from_regex(r"[0-9]{1,13}-[0-9a-g]{31,33}", fullmatch=True))
-    def test_of_cursor(self, value):
-        assert is_valid(schema_of("cursor"), value) == is_accepted(rules.parse_cursor, value)
-
-    @pytest.mark.parametrize("name", ["ip", "ttl", "no_resave", "dt", "limit", "cursor"])
-    def test_of_empty_values(self, name):
-        parse = getattr(rules, f"parse_{name}")
-        assert COMPONENTS["parameters"][name].get("allowEmptyValue", False) == is_accepted(parse, "")
-
-    def test_of_defaults(self):
-        assert schema_of("ttl")["default"] == limits.DEFAULT_TTL
-        assert rules.parse_no_resave(schema_of("no_resave")["default"]) is False
 
     @given(st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=130), values, max_size=4) | values)
     def test_of_data(self, value):
@@ -242,6 +261,28 @@ class TestRules:
         if "Infinity" not in body.decode():
             schema = OPERATIONS["PUT /{app}/create/{id}"]["requestBody"]["content"]["application/json"]["schema"]
             assert is_valid(schema, value) == is_accepted(parse_data, body)
+
+    @of_query
+    def test_of_numbers_and_words(self, route, parameter, schema):
+        for value in edges(schema):
+            assert is_valid(schema, value) == is_accepted(in_query(route, parameter["name"]), str(value)), value
+
+    @of_texts
+    @given(data=st.data())
+    def test_of_texts(self, route, parameter, schema, data):
+        value = data.draw(texts_like(schema["pattern"]))
+        assert is_valid(schema, value) == is_accepted(in_query(route, parameter["name"]), value)
+
+    @of_query
+    def test_of_empty_values(self, route, parameter, schema):
+        assert parameter.get("allowEmptyValue", False) == is_accepted(in_query(route, parameter["name"]), "")
+
+    @of_query
+    def test_of_absent_values(self, route, parameter, schema):
+        parse = in_query(route, parameter["name"])
+        assert parameter.get("required", False) != is_accepted(parse, None)
+        if "default" in schema:
+            assert parse(str(schema["default"])) == parse(None)
 
     def test_of_sizes(self):
         assert COMPONENTS["schemas"]["Data"]["maxProperties"] == limits.MAX_BODY_KEYS

@@ -13,6 +13,9 @@ RestSessionsError
     │   └── InvalidJson          invalidJson
     ├── Forbidden           403  forbidden
     ├── SessionNotFound     404  notFound
+    ├── Conflict            409  conflict
+    ├── TooManySessions     409  tooManySessions
+    ├── TokenInUse          409  tokenInUse
     ├── TooLarge            413  tooLarge
     ├── UnsupportedMediaType 415 unsupportedMediaType
     ├── InternalError       500  internalError
@@ -124,6 +127,33 @@ class SessionNotFound(ApiError):
 
     def __init__(self) -> None:
         super().__init__("No such session: it expired, was killed, or never was")
+
+
+class Conflict(ApiError):
+    """The session, or the list of a user's sessions, is not as the client expects. Nothing was changed."""
+
+    status = 409
+    name = "conflict"
+
+
+class TooManySessions(ApiError):
+    """The user has `most` live sessions already, and the client wants no session of theirs ended."""
+
+    status = 409
+    name = "tooManySessions"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"The user has {most} live sessions or more; end one, or send over=oldest")
+
+
+class TokenInUse(ApiError):
+    """A session has the token that the client chose, or had it and was killed before its time."""
+
+    status = 409
+    name = "tokenInUse"
+
+    def __init__(self) -> None:
+        super().__init__("A session has or had this token; choose another")
 
 
 class TooLarge(ApiError):

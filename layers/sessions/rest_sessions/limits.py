@@ -17,6 +17,15 @@ MIN_SECONDS = 10
 DEFAULT_TTL = 7200
 MAX_TTL = 34_560_000
 
+# Seconds for which requests under way may come with a rotated token, and with that of a session closed by a login.
+MIN_ROTATION_GRACE = 10
+DEFAULT_ROTATION_GRACE = 60
+DEFAULT_LOGIN_GRACE = 10
+MAX_GRACE = 300
+
+# The highest cap on a user's live sessions.
+MAX_CAP = 100
+
 # An error quotes at most this much of a name.
 MAX_QUOTED_CHARACTERS = 32
 
@@ -25,6 +34,8 @@ MAX_IP_CHARACTERS = 45
 
 # Sessions in one page of a listing.
 MAX_LIMIT = 1000
+# Apps in one page of the list of apps.
+MAX_APPS = 100
 # Bytes of one page. Lambda returns at most 6 MB, which includes the headers, and counts the body as a JSON string.
 MAX_LISTING_BYTES = 5_000_000
 

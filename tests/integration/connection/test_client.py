@@ -57,7 +57,7 @@ def store_at(port: int, namespace: str, password: str = "") -> SessionStore:
 def test_a_connection_that_died_is_replaced(real_server: Server, namespace) -> None:
     with proxy_before(real_server) as proxy:
         store = store_at(proxy.port, namespace)
-        token = store.create_session(APP, "peter", IP)
+        token = store.create_session(APP, "peter", IP).token
         for reads in range(1, 4):
             proxy.cut()
             assert store.get_session(APP, token).r == reads
@@ -66,7 +66,7 @@ def test_a_connection_that_died_is_replaced(real_server: Server, namespace) -> N
 
 
 def test_flushed_scripts_are_loaded_again(server: Server, store: SessionStore) -> None:
-    token = store.create_session(APP, "peter", IP)
+    token = store.create_session(APP, "peter", IP).token
     with server.connect() as client:
         for reads in range(1, 4):
             client.script_flush()
@@ -147,13 +147,13 @@ def test_redis_goes_away_and_comes_back(namespace) -> None:
     with server_process(binary) as url:
         port = urlsplit(url).port
         store = store_at(port, namespace)
-        token = store.create_session(APP, "peter", IP)
+        token = store.create_session(APP, "peter", IP).token
     for _ in range(2):
         with pytest.raises(StoreUnavailable):
             store.get_session(APP, token)
     with server_process(binary, port=port):
         assert store.get_session(APP, token) is None
-        assert store.get_session(APP, store.create_session(APP, "peter", IP))
+        assert store.get_session(APP, store.create_session(APP, "peter", IP).token)
 
 
 def test_works_after_many_failed_connections(namespace) -> None:
@@ -285,7 +285,7 @@ def test_the_first_calls_to_a_cluster_open_one_connection_to_each_node(servers, 
         opened = [now - then for now, then in zip(connections(client), before, strict=True)]
         assert sorted(opened) == [0, 0, 1]
         for number in range(50):
-            store.get_session(APP, store.create_session(APP, f"user{number}", IP))
+            store.get_session(APP, store.create_session(APP, f"user{number}", IP).token)
             store.count_active_users(APP, 60)
         opened = [now - then for now, then in zip(connections(client), before, strict=True)]
         assert opened == [1, 1, 1]
@@ -354,7 +354,7 @@ class TestTls:
     def test_accepts_a_server_with_a_trusted_certificate(self, options, certificate, namespace) -> None:
         with server_process(binary_of("redis-server"), *options):
             store = self.store(options, namespace, f"?ssl_ca_certs={certificate[0]}")
-            token = store.create_session(APP, "peter", IP)
+            token = store.create_session(APP, "peter", IP).token
             assert store.get_session(APP, token).id == "peter"
 
     def test_works_with_a_cluster(self, options, certificate, namespace) -> None:
@@ -364,7 +364,7 @@ class TestTls:
             node.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
             wait_until(lambda: node.cluster("INFO")["cluster_state"] == "ok")
             store = self.store(options, namespace, f"?ssl_ca_certs={certificate[0]}", cluster=True)
-            token = store.create_session(APP, "peter", IP)
+            token = store.create_session(APP, "peter", IP).token
             assert store.get_session(APP, token).id == "peter"
             assert store.count_active_users(APP, 60) == 1
             # As after a fault, the client reads the cluster's map again.

@@ -14,6 +14,7 @@ from samcli.yamlhelper import yaml_parse
 from rest_sessions.connection import sign_in
 from rest_sessions.connection.client import Client
 from rest_sessions.errors import StoreUnavailable
+from rest_sessions.model import Cap, Login, Timeouts
 from rest_sessions.settings import Settings
 from rest_sessions.store.sessions import SessionStore
 from tests.servers import Server
@@ -61,18 +62,26 @@ def use_everything(settings: Settings) -> None:
     app = f"app-{uuid.uuid4().hex[:12]}"
     store = SessionStore(Client(settings), settings.namespace)
     assert store.ping() == "PONG"
-    token = store.create_session(app, "peter", "192.0.2.7", data={"a": "1"})
+    token = store.create_session(app, "peter", "192.0.2.7", data={"a": "1"}).token
     assert store.get_session(app, token)
     assert store.set_session(app, token, {"b": "2", "a": None})
     assert store.list_sessions_of_app(app, 60).sessions
     assert store.list_sessions_of_id(app, "peter").sessions
     assert store.count_active_users(app, 60) == 1
     assert store.kill_session(app, token) == 1
-    store.create_session(app, "paul", "192.0.2.7")
+    own = store.create_session(app, "peter", "192.0.2.7", own_token="a" * 64).token
+    assert store.rotate_session(app, own)
+    assert store.touch_session(app, own)
+    login = Login(store.create_anonymous_session(app, "192.0.2.7").token)
+    assert store.create_session(app, "peter", "192.0.2.7", login=login, cap=Cap(1)).killed == 1
+    assert store.list_apps(lambda _: True).apps
+    for _ in range(2):
+        token = store.create_session(app, "paul", "192.0.2.7").token
+    assert store.kill_session(app, token) == 1
     assert store.kill_sessions_of_id(app, "paul") == 1
     store.create_session(app, "mary", "192.0.2.7")
     assert store.kill_sessions_of_app(app) == 1
-    store.create_session(app, "late", "192.0.2.7", ttl=10)
+    store.create_session(app, "late", "192.0.2.7", Timeouts(10))
     later = SessionStore(Client(settings), settings.namespace, lambda: 4_000_000_000)
     swept = later.sweep_expired()
     for error in swept.errors.values():

@@ -12,9 +12,9 @@ def batches(store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> list[tuple[
     run = store._client.run
     sent: list[tuple[Command, ...]] = []
 
-    def watched(*commands: Command) -> list[Any]:
+    def watched(*commands: Command, **options: Any) -> list[Any]:
         sent.append(commands)
-        return run(*commands)
+        return run(*commands, **options)
 
     monkeypatch.setattr(store._client, "run", watched)
     return sent

@@ -6,8 +6,9 @@ import pytest
 import redis
 
 from rest_sessions.connection.client import Client
+from rest_sessions.model import Timeouts
 from rest_sessions.store.sessions import SessionStore
-from rest_sessions.store.tokens import handle_of
+from rest_sessions.store.tokens import place_of
 from tests.conftest import Clock
 from tests.pages import all_pages, ids
 from tests.servers import Server
@@ -36,7 +37,7 @@ def delete(server, keys):
 def test_a_use_restores_lost_index_entries(
     store: SessionStore, clock: Clock, keys, delete, lost, no_resave, use
 ) -> None:
-    token = store.create_session(APP, "peter", IP, ttl=100, no_resave=no_resave)
+    token = store.create_session(APP, "peter", IP, Timeouts(100, no_resave=no_resave)).token
     delete(*([lost] if isinstance(lost, str) else lost))
     clock.now += 1
     assert store.get_session(APP, token) if use == "get" else store.set_session(APP, token, {"a": "1"})
@@ -50,7 +51,7 @@ def test_a_use_restores_lost_index_entries(
 
 @pytest.mark.parametrize("lost", [*INDEX, INDEX], ids=str)
 def test_a_kill_of_all_after_a_use_ends_a_session_with_lost_entries(store, clock, keys, delete, lost) -> None:
-    token = store.create_session(APP, "peter", IP)
+    token = store.create_session(APP, "peter", IP).token
     delete(*([lost] if isinstance(lost, str) else lost))
     clock.now += 1
     store.get_session(APP, token)
@@ -60,7 +61,7 @@ def test_a_kill_of_all_after_a_use_ends_a_session_with_lost_entries(store, clock
 
 
 def test_a_lost_time_of_last_use_fails_no_listing(store: SessionStore, clock: Clock, delete) -> None:
-    lost = store.create_session(APP, "peter", "192.0.2.1")
+    lost = store.create_session(APP, "peter", "192.0.2.1").token
     delete("recent")
     clock.now += 1
     store.create_session(APP, "peter", "192.0.2.2")
@@ -73,7 +74,7 @@ def test_a_lost_time_of_last_use_fails_no_listing(store: SessionStore, clock: Cl
 
 
 def test_a_wrong_deadline_in_the_index_ends_no_session(store: SessionStore, server, keys) -> None:
-    token = store.create_session(APP, "peter", IP)
+    token = store.create_session(APP, "peter", IP).token
     with server.connect() as client:
         [expiry] = [key for key in keys() if key.endswith(":expiry")]
         client.zadd(expiry, dict.fromkeys(client.zrange(expiry, 0, -1), 0))
@@ -90,7 +91,7 @@ def test_pages_of_sessions_whose_times_of_last_use_are_lost_join_to_the_whole(st
 
 
 def test_the_list_of_apps_comes_back(store: SessionStore, clock: Clock, keys, delete) -> None:
-    token = store.create_session(APP, "peter", IP, ttl=1000)
+    token = store.create_session(APP, "peter", IP, Timeouts(1000)).token
     delete("apps")
     clock.now += 300
     store.get_session(APP, token)
@@ -100,7 +101,7 @@ def test_the_list_of_apps_comes_back(store: SessionStore, clock: Clock, keys, de
 
 
 def test_members_of_another_form_fail_nothing_and_go(store: SessionStore, server, clock: Clock, keys) -> None:
-    store.create_session(APP, "peter", IP, ttl=100)
+    store.create_session(APP, "peter", IP, Timeouts(100))
     foreign = [
         b"x",
         b"",
@@ -128,7 +129,7 @@ def test_members_of_another_form_fail_nothing_and_go(store: SessionStore, server
 
 
 def test_a_foreign_member_that_begins_like_a_session_hides_it_from_no_page(store, server, clock: Clock, keys) -> None:
-    handle, _ = sorted(handle_of(store.create_session(APP, "peter", IP)) for _ in range(2))
+    handle, _ = sorted(place_of(store.create_session(APP, "peter", IP).token).handle for _ in range(2))
     with server.connect() as client:
         [recent] = [key for key in keys() if key.endswith(":recent")]
         client.zadd(recent, {f"{handle}x": clock.now})
@@ -138,7 +139,7 @@ def test_a_foreign_member_that_begins_like_a_session_hides_it_from_no_page(store
 
 def test_one_damaged_app_does_not_stop_the_sweep_of_the_others(store, server, namespace, clock, keys) -> None:
     for app in ("a-app", "m-app", "z-app"):
-        store.create_session(app, "peter", IP, ttl=10)
+        store.create_session(app, "peter", IP, Timeouts(10))
     with server.connect() as client:
         [damaged] = [key for key in keys() if "m-app" in key and key.endswith(":expiry")]
         client.delete(damaged)
@@ -168,7 +169,7 @@ def test_a_create_that_lacks_a_right_leaves_no_session(
         settings = replace(real_server.settings(namespace), redis_user=user, redis_password="secret")
         store = SessionStore(Client(settings), namespace, clock)
         with pytest.raises(redis.ResponseError, match=f"{denied}|can't run this command"):
-            store.create_session(APP, "peter", IP, ttl=10)
+            store.create_session(APP, "peter", IP, Timeouts(10))
         for node in real_server.nodes(client):
             node.execute_command("ACL", "DELUSER", user)
     assert not [key for key in real_server.keys(namespace) if ":s:" in key]
@@ -179,7 +180,7 @@ def test_a_create_that_lacks_a_right_leaves_no_session(
 
 @pytest.mark.parametrize("damage", ["type", "used", "r", "ttl"])
 def test_a_damaged_session_is_a_missing_one_and_fails_no_other(store, server, clock, keys, damage) -> None:
-    token = store.create_session(APP, "peter", IP, ttl=100)
+    token = store.create_session(APP, "peter", IP, Timeouts(100)).token
     with server.connect() as client:
         [session] = [key for key in keys() if ":s:" in key]
         if damage == "type":
@@ -187,7 +188,7 @@ def test_a_damaged_session_is_a_missing_one_and_fails_no_other(store, server, cl
             client.set(session, "text")
         else:
             client.hdel(session, damage)
-    other = store.create_session(APP, "peter", "192.0.2.8", ttl=100)
+    other = store.create_session(APP, "peter", "192.0.2.8", Timeouts(100)).token
     assert store.get_session(APP, token) is None
     assert store.set_session(APP, token, {"a": "1"}) is None
     assert [session.ip for session in store.list_sessions_of_id(APP, "peter").sessions] == ["192.0.2.8"]
@@ -198,7 +199,7 @@ def test_a_damaged_session_is_a_missing_one_and_fails_no_other(store, server, cl
 
 
 def test_wrong_expiry_times_of_live_sessions_do_not_keep_the_sweep_busy(store, server, clock, keys) -> None:
-    token = store.create_session(APP, "peter", IP, ttl=1000)
+    token = store.create_session(APP, "peter", IP, Timeouts(1000)).token
     clock.now += 5
     handle = store.list_sessions_of_app(APP, 60, limit=1).sessions and next(
         key.rpartition(":")[2] for key in keys() if ":s:" in key
@@ -216,7 +217,7 @@ def test_wrong_expiry_times_of_live_sessions_do_not_keep_the_sweep_busy(store, s
 
 @pytest.mark.parametrize("score", ["inf", "1e300", "1700000000.5", "-1", "-inf"])
 def test_wrong_times_of_last_use_hide_no_other_session(store, server, keys, score) -> None:
-    damaged = [handle_of(store.create_session(APP, "peter", IP)) for _ in range(3)]
+    damaged = [place_of(store.create_session(APP, "peter", IP).token).handle for _ in range(3)]
     store.create_session(APP, "peter", "192.0.2.8")
     with server.connect() as client:
         [recent] = [key for key in keys() if key.endswith(":recent")]

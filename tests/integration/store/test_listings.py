@@ -9,7 +9,7 @@ import pytest
 
 from dev.embedded_store import server_process
 from rest_sessions.connection.client import Client
-from rest_sessions.model import Cursor
+from rest_sessions.model import Cursor, Timeouts
 from rest_sessions.settings import Settings
 from rest_sessions.store.keys import partition_number_of_id
 from rest_sessions.store.sessions import SessionStore
@@ -28,7 +28,7 @@ class TestListing:
         tokens = {}
         for i in range(10):
             clock.now += 1
-            tokens[f"user{i}"] = store.create_session(APP, f"user{i}", IP, ttl=1000)
+            tokens[f"user{i}"] = store.create_session(APP, f"user{i}", IP, Timeouts(1000)).token
         return tokens
 
     def test_of_an_app_begins_with_the_most_recently_used(self, store, clock, tokens) -> None:
@@ -44,7 +44,7 @@ class TestListing:
         tokens = {}
         for i in range(5):
             clock.now += 1
-            tokens[store.create_session(APP, "peter", f"192.0.2.{i}", ttl=1000)] = i
+            tokens[store.create_session(APP, "peter", f"192.0.2.{i}", Timeouts(1000)).token] = i
         clock.now += 1
         used = next(token for token, i in tokens.items() if i == 2)
         store.set_session(APP, used, {"a": "1"})
@@ -74,7 +74,7 @@ class TestListing:
 
     def test_killed_and_expired_sessions_are_not_listed_and_do_not_shorten_a_page(self, store, clock, tokens) -> None:
         for i in range(5):
-            store.create_session(APP, f"short{i}", IP, ttl=10)
+            store.create_session(APP, f"short{i}", IP, Timeouts(10))
         clock.now += 11
         store.kill_session(APP, tokens["user8"])
         page = store.list_sessions_of_app(APP, 100, 9)
@@ -100,10 +100,10 @@ class TestListing:
         store.create_session(APP, "paul", IP)
         clock.now += 100
         for _ in range(20):
-            store.create_session(APP, "peter", IP, ttl=10)
-        found = store.create_session(APP, "peter", IP, ttl=100)
+            store.create_session(APP, "peter", IP, Timeouts(10))
+        found = store.create_session(APP, "peter", IP, Timeouts(100)).token
         clock.now += 11
-        latest = store.create_session(APP, "peter", IP)
+        latest = store.create_session(APP, "peter", IP).token
         first = store.list_sessions_of_app(APP, 20, limit=1)
         second = store.list_sessions_of_app(APP, 20, limit=1, after=first.next)
         assert second.next is None
@@ -112,10 +112,10 @@ class TestListing:
         assert store.get_session(APP, latest)
 
     def test_finds_a_session_behind_many_expired_ones_in_few_round_trips(self, store, clock, batches) -> None:
-        store.create_session(APP, "peter", IP, ttl=100)
+        store.create_session(APP, "peter", IP, Timeouts(100))
         clock.now += 1
         for _ in range(60):
-            store.create_session(APP, "peter", IP, ttl=10)
+            store.create_session(APP, "peter", IP, Timeouts(10))
         clock.now += 11
         batches.clear()
         assert len(store.list_sessions_of_app(APP, 60, limit=1).sessions) == 1
@@ -136,7 +136,7 @@ def danish_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[s
 
 def test_pages_of_one_second_are_whole_in_every_locale(danish_server: str, namespace: str, clock: Clock) -> None:
     store = SessionStore(Client(Settings(danish_server, False, namespace, False)), namespace, clock)
-    tokens = [store.create_session(APP, f"user{number}", IP) for number in range(400)]
+    tokens = [store.create_session(APP, f"user{number}", IP).token for number in range(400)]
     pages = all_pages(lambda after: store.list_sessions_of_app(APP, 60, 7, after))
     listed = [id for page in pages for id in ids(page)]
     assert len(listed) == len(set(listed)) == len(tokens)
@@ -169,7 +169,7 @@ class TestLargeUser:
         tokens = []
         for number in range(20):
             clock.now += 1
-            tokens.append(store.create_session(APP, "peter", str(number)))
+            tokens.append(store.create_session(APP, "peter", str(number)).token)
         by_last_use = store.list_sessions_of_id(APP, "peter", 6)
         store.create_session(APP, "peter", "20")
         rest = store.list_sessions_of_id(APP, "peter", 1000, by_last_use.next)

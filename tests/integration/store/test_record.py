@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 from rest_sessions.connection.client import Client
 from rest_sessions.connection.commands import Script, ScriptCall
 from rest_sessions.store import record, scripts
-from rest_sessions.store.tokens import handle_of, new_token
+from rest_sessions.store.tokens import new_token, place_of
 from tests.servers import Server
 
 LUA = (scripts._FOLDER / "record.lua").read_text(encoding="utf-8")
 
 ids = st.text(st.characters(codec="utf-8"), min_size=1, max_size=128)
-handles = st.integers(0, 15).map(lambda partition: handle_of(new_token(partition)))
+handles = st.integers(0, 15).map(lambda partition: place_of(new_token(partition)).handle)
 keys = st.text(max_size=128)
 
 

@@ -14,6 +14,28 @@ class TestPrincipal:
         principal = Principal("web", frozenset({"webapp"}), frozenset({"create", "get"}))
         assert principal.may(operation, app) is (app == "webapp" and operation in ("create", "get"))
 
+    @pytest.mark.parametrize("allow", [{"apps"}, {"*"}, {"get", "apps"}], ids=str)
+    def test_may_do_without_an_app_what_is_allowed_in_any(self, allow):
+        assert Principal("web", frozenset({"webapp"}), frozenset(allow)).may("apps", None)
+
+    @pytest.mark.parametrize("allow", [{"get"}, set()], ids=str)
+    def test_may_do_nothing_else_without_an_app(self, allow):
+        assert not Principal("web", frozenset({"*"}), frozenset(allow)).may("apps", None)
+
+    @pytest.mark.parametrize(
+        ("apps", "seen"),
+        [
+            ({"webapp", "shop"}, ["webapp", "shop"]),
+            ({"*"}, ["webapp", "shop", "blog", "web"]),
+            ({"web"}, ["web"]),
+            ({""}, []),
+        ],
+        ids=str,
+    )
+    def test_sees_its_apps_only(self, apps, seen):
+        principal = Principal("web", frozenset(apps), frozenset({"apps"}))
+        assert list(filter(principal.sees, ["webapp", "shop", "blog", "web"])) == seen
+
     @given(
         st.text(),
         st.sets(st.sampled_from(["*", "webapp", "shop"]), min_size=1),

@@ -6,6 +6,7 @@ from rest_sessions.access.source import KeySource
 from rest_sessions.errors import RegistryUnavailable
 from rest_sessions.http.authorizer import authorize
 from tests.events import EVENTS
+from tests.routes import OPERATIONS
 
 EVENT = EVENTS["authorize"]
 KEY = EVENT["identitySource"][0].partition(" ")[2]
@@ -96,11 +97,18 @@ def test_logs_a_refusal(caplog):
     assert EVENT["rawPath"] not in logged
 
 
-@pytest.mark.parametrize("route", ["$default", "GET /ping", ""])
-def test_logs_a_refusal_without_an_app(caplog, route):
+@pytest.mark.parametrize(("route", "operation"), [("GET /apps", "apps"), ("$default", ""), ("", "")])
+def test_logs_a_refusal_without_an_app(caplog, route, operation):
     assert answer_to("Bearer x", routeKey=route, pathParameters=None) == {"isAuthorized": False}
     [record] = caplog.records
-    assert (record.operation, record.app, record.outcome, record.route) == ("", "", "unknownKey", route)
+    assert (record.operation, record.app, record.outcome, record.route) == (operation, "", "unknownKey", route)
+
+
+@pytest.mark.parametrize("function", OPERATIONS)
+def test_logs_the_operation_of_each_route(caplog, function):
+    answer_to("Bearer x", routeKey=EVENTS[function]["routeKey"])
+    [record] = caplog.records
+    assert record.operation == OPERATIONS[function]
 
 
 def test_does_not_log_an_invalid_app_name(caplog):

@@ -1,12 +1,14 @@
 """The rules of path and query parameters, on both sides of each limit."""
 
+import string
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rest_sessions.errors import InvalidFormat, InvalidValue
 from rest_sessions.http import parameters
-from rest_sessions.model import Cursor
+from rest_sessions.model import ALL_DEVICES, Cap, Cursor, Login, Timeouts
 from tests.unit.http.rules import MORE_DIGITS_THAN_PYTHON_PARSES, named, refusal
 
 CONTROL_CHARACTERS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))]
@@ -28,6 +30,14 @@ NOT_WHOLE_NUMBERS = {
 }
 
 SURROGATE = "\ud800"
+
+TOKEN = "aZ09" * 16
+HANDLE = "aZ09" * 5 + "aZ"
+
+
+def each(rules):
+    """Arguments for `parametrize`, with the names of the rules as ids."""
+    return [pytest.param(*rule, id=name) for name, rule in rules.items()]
 
 
 class TestText:
@@ -118,26 +128,60 @@ class TestText:
 
 class TestTtl:
     @pytest.mark.parametrize("text", [None, ""], ids=["absent", "empty"])
-    def test_is_7200_when_not_given(self, text):
-        assert parameters.parse_ttl(text) == 7200
+    def test_is_none_when_not_given(self, text):
+        assert parameters.parse_ttl(text) is None
 
-    @pytest.mark.parametrize(("text", "ttl"), [("10", 10), ("0010", 10), ("7200", 7200), ("34560000", 34_560_000)])
-    def test_is_a_number_of_seconds(self, text, ttl):
-        assert parameters.parse_ttl(text) == ttl
+    @pytest.mark.parametrize("text", [None, ""], ids=["absent", "empty"])
+    def test_of_a_new_session_is_7200_when_not_given(self, text):
+        assert parameters.parse_timeouts(text, None, None) == Timeouts(7200)
+
+
+def ttl_of_create(text):
+    return parameters.parse_timeouts(text, None, None).ttl
+
+
+def lifetime(text):
+    return parameters.parse_timeouts(None, text, None).lifetime
+
+
+@pytest.mark.parametrize(
+    ("parse", "name"),
+    [(parameters.parse_ttl, "ttl"), (ttl_of_create, "ttl"), (lifetime, "lifetime")],
+    ids=["ttl", "ttl-of-create", "lifetime"],
+)
+class TestTimeout:
+    @pytest.mark.parametrize(("text", "seconds"), [("10", 10), ("0010", 10), ("7200", 7200), ("34560000", 34_560_000)])
+    def test_is_a_number_of_seconds(self, parse, name, text, seconds):
+        assert parse(text) == seconds
 
     @pytest.mark.parametrize("text", [*named({"nine": "9", "zero": "0"}), *named(NOT_WHOLE_NUMBERS)])
-    def test_is_at_least_10(self, text):
-        error = refusal(parameters.parse_ttl, text)
+    def test_is_at_least_10(self, parse, name, text):
+        error = refusal(parse, text)
         assert isinstance(error, InvalidValue)
-        assert error.message == "ttl must be a positive integer >= 10"
+        assert error.message == f"{name} must be a positive integer >= 10"
 
     @pytest.mark.parametrize(
         "text", ["34560001", pytest.param("9" * MORE_DIGITS_THAN_PYTHON_PARSES, id="thousands-of-digits")]
     )
-    def test_is_at_most_400_days(self, text):
-        error = refusal(parameters.parse_ttl, text)
+    def test_is_at_most_400_days(self, parse, name, text):
+        error = refusal(parse, text)
         assert isinstance(error, InvalidValue)
-        assert error.message == "ttl must be a positive integer <= 34560000"
+        assert error.message == f"{name} must be a positive integer <= 34560000"
+
+
+class TestTimeouts:
+    def test_have_ttl_and_lifetime_independently(self):
+        assert parameters.parse_timeouts("600", "60", None) == Timeouts(600, 60)
+
+    @pytest.mark.parametrize("no_resave", [None, "", "0", "false"])
+    def test_have_a_lifetime_without_no_resave(self, no_resave):
+        assert parameters.parse_timeouts(None, "60", no_resave) == Timeouts(lifetime=60)
+
+    @pytest.mark.parametrize("no_resave", ["1", "true"])
+    def test_have_no_lifetime_with_no_resave(self, no_resave):
+        error = refusal(parameters.parse_timeouts, None, "60", no_resave)
+        assert isinstance(error, InvalidValue)
+        assert error.message == "lifetime and no_resave must not both be given"
 
 
 class TestDt:
@@ -155,26 +199,188 @@ class TestDt:
         assert error.message == "dt must be a positive integer >= 10"
 
 
-class TestLimit:
-    @pytest.mark.parametrize("text", [None, ""], ids=["absent", "empty"])
-    def test_is_none_when_not_given(self, text):
-        assert parameters.parse_limit(text) is None
+def login_grace(text):
+    return parameters.parse_login(TOKEN, text).grace
 
-    @pytest.mark.parametrize(("text", "limit"), [("1", 1), ("0050", 50), ("1000", 1000)])
-    def test_is_a_number_of_sessions(self, text, limit):
-        assert parameters.parse_limit(text) == limit
+
+def cap(text):
+    return parameters.parse_cap(text, None).most
+
+
+# The rules of integers: the name of each, its least and its most.
+INTEGERS = {
+    "limit": (parameters.parse_limit, "limit", 1, 1000),
+    "limit-of-apps": (parameters.parse_apps_limit, "limit", 1, 100),
+    "grace-of-login": (login_grace, "grace", 0, 300),
+    "grace-of-rotation": (parameters.parse_rotation_grace, "grace", 10, 300),
+    "max": (cap, "max", 1, 100),
+}
+
+
+class TestInteger:
+    @pytest.mark.parametrize(("parse", "name", "least", "most"), each(INTEGERS))
+    def test_is_accepted_within_its_bounds(self, parse, name, least, most):
+        for number in (least, least + 1, most - 1, most):
+            assert parse(str(number)) == parse(f"00{number}") == number
+
+    @pytest.mark.parametrize(("parse", "name", "least", "most"), each(INTEGERS))
+    def test_is_refused_beyond_its_bounds_and_if_it_is_no_whole_number(self, parse, name, least, most):
+        beyond = [str(least - 1), str(most + 1), "9" * MORE_DIGITS_THAN_PYTHON_PARSES]
+        for text in (*beyond, *NOT_WHOLE_NUMBERS.values()):
+            error = refusal(parse, text)
+            assert isinstance(error, InvalidValue)
+            assert error.message == f"{name} must be an integer from {least} to {most}"
+
+    @pytest.mark.parametrize(
+        ("parse", "absent"),
+        [
+            pytest.param(parameters.parse_limit, None, id="limit"),
+            pytest.param(parameters.parse_apps_limit, 100, id="limit-of-apps"),
+            pytest.param(login_grace, 10, id="grace-of-login"),
+            pytest.param(parameters.parse_rotation_grace, 60, id="grace-of-rotation"),
+            pytest.param(parameters.parse_expected_w, None, id="w"),
+        ],
+    )
+    def test_has_a_default(self, parse, absent):
+        assert parse(None) == absent
+
+    @pytest.mark.parametrize(("parse", "absent"), [(parameters.parse_limit, None), (parameters.parse_apps_limit, 100)])
+    def test_limit_that_is_empty_counts_as_left_out(self, parse, absent):
+        assert parse("") == absent
+
+    @pytest.mark.parametrize(
+        "parse",
+        [lifetime, login_grace, parameters.parse_rotation_grace, cap, parameters.parse_expected_w],
+        ids=["lifetime", "grace-of-login", "grace-of-rotation", "max", "w"],
+    )
+    def test_other_than_limit_that_is_empty_is_refused(self, parse):
+        assert isinstance(refusal(parse, ""), InvalidValue)
+
+
+class TestExpectedW:
+    @pytest.mark.parametrize(("text", "w"), [("1", 1), ("0002", 2), ("9" * 15, 10**15 - 1)])
+    def test_is_a_number_of_writes(self, text, w):
+        assert parameters.parse_expected_w(text) == w
 
     @pytest.mark.parametrize(
         "text",
         [
-            *named({"zero": "0", "1001": "1001", "thousands-of-digits": "9" * MORE_DIGITS_THAN_PYTHON_PARSES}),
+            *named({"zero": "0", "thousands-of-digits": "9" * MORE_DIGITS_THAN_PYTHON_PARSES}),
             *named(NOT_WHOLE_NUMBERS),
         ],
     )
-    def test_is_from_1_to_1000(self, text):
-        error = refusal(parameters.parse_limit, text)
+    def test_is_at_least_1(self, text):
+        error = refusal(parameters.parse_expected_w, text)
         assert isinstance(error, InvalidValue)
-        assert error.message == "limit must be an integer from 1 to 1000"
+        assert error.message.startswith("w must be an integer from 1 ")
+
+
+def login_token(text):
+    return getattr(parameters.parse_login(text, None), "token", None)
+
+
+def only(text):
+    return parameters.parse_devices(text, None).only
+
+
+def spared(text):
+    return parameters.parse_devices(None, text).spared
+
+
+# The rules of texts that may be left out: the name of each, and a text that it accepts.
+OPTIONAL = {
+    "from": (login_token, "from", TOKEN),
+    "token": (parameters.parse_own_token, "token", TOKEN),
+    "handle": (only, "handle", HANDLE),
+    "except": (spared, "except", HANDLE),
+}
+
+
+@pytest.mark.parametrize(("parse", "name", "text"), each(OPTIONAL))
+class TestOptionalText:
+    def test_is_returned_unchanged(self, parse, name, text):
+        assert parse(text) == text
+
+    def test_is_none_when_absent(self, parse, name, text):
+        assert parse(None) is None
+
+    def test_that_breaks_its_rule_or_is_empty_is_an_invalid_format(self, parse, name, text):
+        for wrong in ("", text[1:], f"{text}a", *(text[1:] + last for last in "-_ \näé٣")):
+            error = refusal(parse, wrong)
+            assert isinstance(error, InvalidFormat)
+            assert error.message == f"Invalid {name} format"
+
+
+class TestOwnToken:
+    @pytest.mark.parametrize("first", ["A", "Y", "a", "z", "0", "9"])
+    def test_begins_with_any_letter_or_digit(self, first):
+        token = first + TOKEN[1:]
+        assert parameters.parse_own_token(token) == token
+
+    def test_does_not_begin_as_a_token_of_the_store(self):
+        assert isinstance(refusal(parameters.parse_own_token, f"Z{TOKEN[1:]}"), InvalidFormat)
+
+
+class TestLogin:
+    def test_has_token_and_grace(self):
+        assert parameters.parse_login(TOKEN, "0") == Login(TOKEN, 0)
+
+    def test_takes_a_token_of_the_store(self):
+        assert parameters.parse_login(f"Z{TOKEN[1:]}", None) == Login(f"Z{TOKEN[1:]}", 10)
+
+    @pytest.mark.parametrize("grace", ["10", "", "x"])
+    def test_that_is_absent_has_no_grace(self, grace):
+        error = refusal(parameters.parse_login, None, grace)
+        assert isinstance(error, InvalidValue)
+        assert error.message == "grace needs from"
+
+
+class TestCap:
+    @pytest.mark.parametrize(("over", "refuses"), [(None, False), ("oldest", False), ("refuse", True)])
+    def test_ends_the_oldest_unless_it_refuses(self, over, refuses):
+        assert parameters.parse_cap("5", over) == Cap(5, refuses)
+
+    def test_is_none_when_not_given(self):
+        assert parameters.parse_cap(None, None) is None
+
+    @pytest.mark.parametrize("over", ["", "newest", "Refuse", "oldest "])
+    def test_of_another_word_is_an_invalid_value(self, over):
+        error = refusal(parameters.parse_cap, "5", over)
+        assert isinstance(error, InvalidValue)
+        assert error.message == "over must be oldest or refuse"
+
+    @pytest.mark.parametrize("over", ["oldest", "refuse", "", "x"])
+    def test_that_is_absent_has_nothing_to_refuse(self, over):
+        error = refusal(parameters.parse_cap, None, over)
+        assert isinstance(error, InvalidValue)
+        assert error.message == "over needs max"
+
+
+class TestDevices:
+    def test_are_all_when_not_given(self):
+        assert parameters.parse_devices(None, None) == ALL_DEVICES
+
+    @pytest.mark.parametrize(("handle", "spared"), [(HANDLE, HANDLE), ("", HANDLE), (HANDLE, ""), ("", "")])
+    def test_are_not_one_and_all_but_one(self, handle, spared):
+        error = refusal(parameters.parse_devices, handle, spared)
+        assert isinstance(error, InvalidValue)
+        assert error.message == "handle and except must not both be given"
+
+
+class TestAppsCursor:
+    @pytest.mark.parametrize("text", [None, ""], ids=["absent", "empty"])
+    def test_is_the_beginning_when_not_given(self, text):
+        assert parameters.parse_apps_cursor(text) == ""
+
+    @pytest.mark.parametrize("text", ["app", "a" * 20, "Az09_-"])
+    def test_is_the_name_of_an_app(self, text):
+        assert parameters.parse_apps_cursor(text) == text
+
+    @pytest.mark.parametrize("text", ["ab", "a" * 21, "a.b", "app\n"])
+    def test_of_another_form_is_an_invalid_value(self, text):
+        error = refusal(parameters.parse_apps_cursor, text)
+        assert isinstance(error, InvalidValue)
+        assert error.message == "cursor must be the `next` of an earlier answer"
 
 
 class TestCursor:
@@ -186,7 +392,7 @@ class TestCursor:
         st.builds(
             Cursor,
             last_used=st.integers(min_value=0, max_value=10**12 - 1),
-            handle=st.text("0123456789abcdef", min_size=32, max_size=32),
+            handle=st.text(string.ascii_letters + string.digits, min_size=22, max_size=22),
         )
     )
     def test_parses_the_next_of_an_answer(self, cursor):
@@ -197,14 +403,14 @@ class TestCursor:
         named(
             {
                 "word": "abc",
-                "no-time": "-" + "a" * 32,
+                "no-time": f"-{HANDLE}",
                 "no-handle": "1700000000-",
-                "short-handle": "1700000000-" + "a" * 31,
-                "long-handle": "1700000000-" + "a" * 33,
-                "handle-not-hex": "1700000000-" + "g" * 32,
-                "time-too-long": "1" * 13 + "-" + "a" * 32,
-                "negative-time": "-1700000000-" + "a" * 32,
-                "newline-after": "1700000000-" + "a" * 32 + "\n",
+                "short-handle": f"1700000000-{HANDLE[1:]}",
+                "long-handle": f"1700000000-{HANDLE}a",
+                "handle-with-dash": f"1700000000-{HANDLE[1:]}-",
+                "time-too-long": f"{'1' * 13}-{HANDLE}",
+                "negative-time": f"-1700000000-{HANDLE}",
+                "newline-after": f"1700000000-{HANDLE}\n",
             }
         ),
     )
@@ -214,16 +420,29 @@ class TestCursor:
         assert text not in error.message
 
 
-class TestNoResave:
+def no_resave(text):
+    return parameters.parse_timeouts(None, None, text).no_resave
+
+
+FLAGS = {
+    "no_resave": no_resave,
+    "peek": parameters.parse_peek,
+    "replace": parameters.parse_replace,
+    "details": parameters.parse_details,
+}
+
+
+@pytest.mark.parametrize(("name", "parse"), FLAGS.items(), ids=FLAGS)
+class TestFlag:
     @pytest.mark.parametrize(
-        ("text", "no_resave"),
+        ("text", "is_set"),
         [("1", True), ("true", True), ("0", False), ("false", False), ("", False), (None, False)],
     )
-    def test_is_a_flag(self, text, no_resave):
-        assert parameters.parse_no_resave(text) is no_resave
+    def test_is_set_or_not(self, name, parse, text, is_set):
+        assert parse(text) is is_set
 
     @pytest.mark.parametrize("text", ["2", "yes", "TRUE", " 1"])
-    def test_of_another_word_is_an_invalid_value(self, text):
-        error = refusal(parameters.parse_no_resave, text)
+    def test_of_another_word_is_an_invalid_value(self, name, parse, text):
+        error = refusal(parse, text)
         assert isinstance(error, InvalidValue)
-        assert error.message == "no_resave must be 1, true, 0 or false"
+        assert error.message == f"{name} must be 1, true, 0 or false"

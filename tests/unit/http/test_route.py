@@ -9,14 +9,14 @@ from unittest import mock
 import pytest
 
 from rest_sessions.deadline import remaining
-from rest_sessions.errors import StoreUnavailable, TooLarge
+from rest_sessions.errors import Conflict, StoreUnavailable, TokenInUse, TooLarge, TooManySessions
 from rest_sessions.http import route
 from rest_sessions.http.response import HEADERS
-from rest_sessions.model import Page
+from rest_sessions.model import App, AppsPage, Cap, Created, Devices, Login, Page, Timeouts
 from rest_sessions.settings import Settings
 from rest_sessions.store.sessions import SessionStore
 from rest_sessions.telemetry import logger
-from tests.cases import CASES, CURSOR, KILLS, SESSION, TOKEN, USES
+from tests.cases import CASES, CURSOR, HANDLE, KILLS, SESSION, TOKEN, USES
 from tests.events import EVENTS, in_base64, request
 from tests.routes import OPERATIONS, ROUTES, load
 
@@ -43,7 +43,8 @@ class Api:
     def changes(self):
         """The data that the only call of the store was given to write."""
         [(_, args, _)] = self.store.method_calls
-        return args[-1]
+        [data] = [arg for arg in args if isinstance(arg, dict)]
+        return data
 
 
 @pytest.fixture
@@ -119,6 +120,9 @@ def error_of(response):
     return response["statusCode"], body["name"], body["message"]
 
 
+CREATES = pytest.mark.parametrize("function", ["create_session", "create_anonymous_session"])
+
+
 class TestAnswer:
     @pytest.mark.parametrize("function", ROUTES)
     def test_is_the_result_as_json(self, api, function):
@@ -162,12 +166,31 @@ class TestAnswer:
             ("count_active_users", 0, '{"activity":0}'),
             ("list_sessions_of_id", Page([]), '{"sessions":[]}'),
             ("list_sessions_of_app", Page([]), '{"sessions":[]}'),
+            ("list_apps", AppsPage([]), '{"apps":[]}'),
         ],
     )
     def test_of_an_empty_result_is_not_an_error(self, api, function, empty, body):
         getattr(api.store, function).return_value = empty
         response = api.call(function)
         assert (response["statusCode"], response["body"]) == (200, body)
+
+    @pytest.mark.parametrize(
+        ("details", "answer"),
+        [
+            ("0", {"token": TOKEN, "from": 0, "kill": 2}),
+            ("1", {"token": TOKEN, "handle": HANDLE, "from": 0, "kill": 2}),
+        ],
+    )
+    def test_of_create_has_what_from_and_max_have_brought_about(self, api, details, answer):
+        api.store.create_session.return_value = Created(TOKEN, HANDLE, taken_over=False, killed=2)
+        response = api.call("create_session", request("create_session", query={"details": details}))
+        assert json.loads(response["body"]) == answer
+
+    @pytest.mark.parametrize(("details", "members"), [("0", ["token"]), ("1", ["token", "handle"])])
+    def test_of_create_has_a_handle_with_details(self, api, details, members):
+        for function in ("create_session", "create_anonymous_session"):
+            response = api.call(function, request(function, query={"details": details}))
+            assert list(json.loads(response["body"])) == members
 
 
 class TestListing:
@@ -184,11 +207,81 @@ class TestListing:
         assert list(json.loads(api.call(function)["body"])) == ["sessions"]
 
 
+class TestListOfApps:
+    def test_next_is_the_cursor_of_the_next_request(self, api):
+        api.store.list_apps.return_value = AppsPage([App("webapp", 12, 7)], "webapp")
+        cursor = json.loads(api.call("list_apps")["body"])["next"]
+        api.call("list_apps", request("list_apps", query={"cursor": cursor, "limit": "2"}))
+        assert api.store.list_apps.call_args.args[1:] == (2, "webapp")
+
+    def test_has_each_app_and_no_next_at_its_end(self, api):
+        api.store.list_apps.return_value = AppsPage([App("shop", 0, 0), App("webapp", 12, 7)])
+        assert api.call("list_apps")["body"] == (
+            '{"apps":[{"app":"shop","sessions":0,"users":0},{"app":"webapp","sessions":12,"users":7}]}'
+        )
+
+    def test_has_the_defaults(self, api):
+        api.call("list_apps", request("list_apps", query={"limit": None}))
+        assert api.store.list_apps.call_args.args[1:] == (100, "")
+
+    @pytest.mark.parametrize(
+        ("apps", "seen"),
+        [
+            ("shop,webapp", ["shop", "webapp"]),
+            ("webapp", ["webapp"]),
+            ("*", ["blog", "shop", "web", "webapp"]),
+            ("", []),
+        ],
+    )
+    def test_is_of_the_apps_of_the_key(self, api, apps, seen):
+        assert api.call("list_apps", request_with_key("list_apps", apps, "apps"))["statusCode"] == 200
+        [visible, *_] = api.store.list_apps.call_args.args
+        assert list(filter(visible, ["blog", "shop", "web", "webapp"])) == seen
+
+    def test_is_of_all_apps_without_keys(self, api):
+        api.settings = Settings.from_environment({"REDIS_URL": "redis://localhost", "AUTH_MODE": "none"})
+        api.call("list_apps", request_with_authorizer("list_apps", None))
+        assert api.store.list_apps.call_args.args[0]("webapp")
+
+
+OWN_TOKEN = f"a{TOKEN[1:]}"
+
+# What a parameter of the query becomes in the call of the store: an argument, or keyword arguments.
+PARTS_OF_CALLS = [
+    ("create_session", {"no_resave": "1"}, Timeouts(3600, no_resave=True)),
+    ("create_session", {"lifetime": "86400"}, Timeouts(3600, 86_400)),
+    ("create_session", {"from": TOKEN}, {"login": Login(TOKEN, 10), "cap": None}),
+    ("create_session", {"from": OWN_TOKEN, "grace": "0"}, {"login": Login(OWN_TOKEN, 0)}),
+    ("create_session", {"max": "5"}, {"login": None, "cap": Cap(5)}),
+    ("create_session", {"max": "5", "over": "refuse"}, {"cap": Cap(5, refuses=True)}),
+    ("create_session", {"token": OWN_TOKEN}, {"own_token": OWN_TOKEN}),
+    ("create_anonymous_session", {"token": OWN_TOKEN}, OWN_TOKEN),
+    ("create_anonymous_session", {"ttl": "60", "lifetime": None, "no_resave": "1"}, Timeouts(60, no_resave=True)),
+    ("get_session", {"peek": "1"}, {"peek": True, "details": False}),
+    ("get_session", {"details": "1"}, {"peek": False, "details": True}),
+    ("set_session", {"ttl": "60"}, {"ttl": 60}),
+    ("set_session", {"replace": "1"}, {"replace": True}),
+    ("set_session", {"w": "2"}, {"expected_w": 2}),
+    ("set_session", {"details": "1"}, {"details": True}),
+    ("touch_session", {"ttl": None}, {"ttl": None}),
+    ("touch_session", {"ttl": ""}, {"ttl": None}),
+    ("touch_session", {"details": "1"}, {"details": True}),
+    ("rotate_session", {"grace": None}, 60),
+    ("rotate_session", {"grace": "300"}, 300),
+    ("kill_sessions_of_id", {"handle": HANDLE}, Devices(only=HANDLE)),
+    ("kill_sessions_of_id", {"except": HANDLE}, Devices(spared=HANDLE)),
+    ("list_sessions_of_id", {"details": "1"}, {"details": True}),
+    ("list_sessions_of_app", {"details": "1"}, {"details": True}),
+]
+
+
 class TestStoreCall:
     @pytest.mark.parametrize("function", ROUTES)
     def test_has_the_parameters_of_the_event(self, api, function):
         api.call(function)
-        assert api.store.mock_calls == [getattr(mock.call, function)(*CASES[function].call.args)]
+        assert api.store.mock_calls == [
+            getattr(mock.call, function)(*CASES[function].call.args, **CASES[function].call.kwargs)
+        ]
 
     @pytest.mark.parametrize("function", ROUTES)
     def test_has_the_deadline_of_its_route(self, api, function):
@@ -198,22 +291,37 @@ class TestStoreCall:
         assert seconds == [pytest.approx(25 if function == "kill_sessions_of_app" else 4, abs=1)]
         assert remaining(100) == 100
 
+    @pytest.mark.parametrize(("function", "query", "part"), PARTS_OF_CALLS)
+    def test_has_each_parameter(self, api, function, query, part):
+        response = api.call(function, request(function, query=query))
+        assert response["statusCode"] == 200
+        [(_, args, kwargs)] = api.store.method_calls
+        assert part.items() <= kwargs.items() if isinstance(part, dict) else part in args
+
     def test_of_create_has_the_defaults(self, api):
         api.call("create_session", request("create_session", query={"ttl": None}, body=None))
-        assert api.store.create_session.call_args.args[2:] == ("198.51.100.24", 7200, False, {})
+        assert api.store.create_session.call_args == mock.call(
+            "web-shop", "user@example.com", "198.51.100.24", Timeouts(7200), {}, login=None, cap=None, own_token=None
+        )
 
-    def test_of_create_has_no_resave(self, api):
-        api.call("create_session", request("create_session", query={"no_resave": "1"}))
-        assert api.store.create_session.call_args.args[4] is True
-
-    def test_of_create_never_uses_the_address_of_the_sender(self, api):
-        response = api.call("create_session", request("create_session", query={"ip": None}))
+    @CREATES
+    @pytest.mark.parametrize("ip", [None, ""], ids=["absent", "empty"])
+    def test_of_create_never_uses_the_address_of_the_sender(self, api, function, ip):
+        response = api.call(function, request(function, query={"ip": ip}))
         assert error_of(response) == (400, "missingParameter", "No ip supplied")
 
-    @pytest.mark.parametrize("body", ["{}", "", None], ids=["empty-object", "empty", "absent"])
-    def test_of_create_has_no_data_without_a_body(self, api, body):
-        assert api.call("create_session", request("create_session", body=body))["statusCode"] == 200
+    @CREATES
+    @pytest.mark.parametrize("body", ["{}", "[]", "", None], ids=["empty-object", "empty-array", "empty", "absent"])
+    def test_of_create_has_no_data_without_a_body(self, api, function, body):
+        assert api.call(function, request(function, body=body))["statusCode"] == 200
         assert api.changes == {}
+
+    @pytest.mark.parametrize("body", ["{}", "[]"])
+    def test_of_set_may_remove_all_data(self, api, body):
+        assert api.call("set_session", request("set_session", query={"replace": "1"}, body=body))["statusCode"] == 200
+        assert api.store.set_session.call_args == mock.call(
+            "web-shop", TOKEN, {}, ttl=None, replace=True, expected_w=None, details=False
+        )
 
 
 # The errors of each parameter: a change of the event that causes the error, and the message to the client.
@@ -222,11 +330,32 @@ ERRORS = {
     "id": [({"path": {"id": "a\nb"}}, "Invalid id format")],
     "token": [({"path": {"token": "short"}}, "Invalid token format")],
     "ip": [({"query": {"ip": None}}, "No ip supplied")],
-    "ttl": [({"query": {"ttl": "9"}}, "ttl must be a positive integer >= 10")],
-    "no_resave": [({"query": {"no_resave": "maybe"}}, "no_resave must be 1, true, 0 or false")],
+    "timeouts": [
+        ({"query": {"ttl": "9"}}, "ttl must be a positive integer >= 10"),
+        ({"query": {"lifetime": ""}}, "lifetime must be a positive integer >= 10"),
+        ({"query": {"no_resave": "maybe"}}, "no_resave must be 1, true, 0 or false"),
+    ],
+    "login": [
+        ({"query": {"from": ""}}, "Invalid from format"),
+        ({"query": {"grace": "1"}}, "grace needs from"),
+    ],
+    "cap": [
+        ({"query": {"max": ""}}, "max must be an integer from 1 to 100"),
+        ({"query": {"over": "refuse"}}, "over needs max"),
+    ],
+    "own_token": [({"query": {"token": TOKEN}}, "Invalid token format")],
+    "new_ttl": [({"query": {"ttl": "9"}}, "ttl must be a positive integer >= 10")],
+    "peek": [({"query": {"peek": "maybe"}}, "peek must be 1, true, 0 or false")],
+    "replace": [({"query": {"replace": "maybe"}}, "replace must be 1, true, 0 or false")],
+    "expected_w": [({"query": {"w": ""}}, f"w must be an integer from 1 to {10**15 - 1}")],
+    "rotation_grace": [({"query": {"grace": ""}}, "grace must be an integer from 10 to 300")],
+    "devices": [({"query": {"except": ""}}, "Invalid except format")],
     "dt": [({"query": {"dt": None}}, "No dt supplied")],
     "limit": [({"query": {"limit": "0"}}, "limit must be an integer from 1 to 1000")],
     "cursor": [({"query": {"cursor": "x"}}, "cursor must be the `next` of an earlier answer")],
+    "apps_limit": [({"query": {"limit": "101"}}, "limit must be an integer from 1 to 100")],
+    "apps_cursor": [({"query": {"cursor": "x"}}, "cursor must be the `next` of an earlier answer")],
+    "details": [({"query": {"details": "maybe"}}, "details must be 1, true, 0 or false")],
     "data": [
         (
             {"headers": {"content-type": "text/plain"}},
@@ -276,43 +405,80 @@ class TestValidation:
         assert error_of(api.call(function, request(function, **changes)))[2] == message
         assert api.store.mock_calls == []
 
-    @pytest.mark.parametrize("function", ERRORS_OF_ROUTES)
+    @pytest.mark.parametrize("function", [name for name, route in ROUTES.items() if "app" in route.parameters])
     def test_refuses_an_event_without_an_app(self, api, function):
         event = {"requestContext": EVENTS[function]["requestContext"]}
         assert error_of(api.call(function, event)) == (400, "missingParameter", "No app supplied")
 
     @pytest.mark.parametrize("body", ["", None], ids=["empty", "absent"])
-    def test_refuses_set_without_a_body(self, api, body):
-        response = api.call("set_session", request("set_session", body=body))
+    @pytest.mark.parametrize("replace", ["0", "1"])
+    def test_refuses_set_without_a_body(self, api, body, replace):
+        response = api.call("set_session", request("set_session", query={"replace": replace}, body=body))
         assert error_of(response) == (400, "missingParameter", "No d supplied")
 
     def test_refuses_set_without_a_key_in_its_body(self, api):
-        response = api.call("set_session", request("set_session", body="{}"))
-        assert error_of(response) == (400, "invalidValue", "d must contain at least one key.")
+        for body in ("{}", "[]"):
+            for replace in (None, "", "0", "false"):
+                response = api.call("set_session", request("set_session", query={"replace": replace}, body=body))
+                assert error_of(response) == (400, "invalidValue", "d must contain at least one key.")
+        assert api.store.mock_calls == []
 
     def test_refuses_data_that_makes_the_session_too_large(self, api):
         api.fail("set_session", TooLarge("A session's data must have at most 512 keys"))
         response = api.call("set_session")
         assert error_of(response) == (413, "tooLarge", "A session's data must have at most 512 keys")
 
+    @pytest.mark.parametrize(
+        ("function", "query", "message"),
+        [
+            ("create_session", {"lifetime": "60", "no_resave": "1"}, "lifetime and no_resave must not both be given"),
+            ("create_anonymous_session", {"no_resave": "1"}, "lifetime and no_resave must not both be given"),
+            ("create_session", {"from": TOKEN, "grace": "301"}, "grace must be an integer from 0 to 300"),
+            ("rotate_session", {"grace": "9"}, "grace must be an integer from 10 to 300"),
+            ("kill_sessions_of_id", {"handle": HANDLE, "except": HANDLE}, "handle and except must not both be given"),
+        ],
+    )
+    def test_refuses_parameters_that_do_not_go_together(self, api, function, query, message):
+        assert error_of(api.call(function, request(function, query=query))) == (400, "invalidValue", message)
+        assert api.store.mock_calls == []
+
+    @pytest.mark.parametrize(
+        ("function", "error", "answer"),
+        [
+            ("set_session", Conflict("w is 3, not 2: read the session again"), "conflict"),
+            ("kill_sessions_of_id", Conflict("except must be a live session"), "conflict"),
+            ("create_session", TooManySessions(5), "tooManySessions"),
+            ("create_session", TokenInUse(), "tokenInUse"),
+            ("create_anonymous_session", TokenInUse(), "tokenInUse"),
+        ],
+    )
+    def test_reports_a_conflict_and_counts_nothing(self, api, output, function, error, answer):
+        api.fail(function, error)
+        assert error_of(api.call(function)) == (409, answer, error.message)
+        assert (output.metrics, output.logs) == ({}, [])
+
 
 class TestQuery:
     @pytest.mark.parametrize("function", ROUTES)
-    @pytest.mark.parametrize("name", ["exept", "x" * 40, "", "IP", "token"])
+    @pytest.mark.parametrize("name", ["exept", "x" * 40, "", "IP", "app"])
     def test_with_a_parameter_that_the_route_does_not_take_is_refused(self, api, function, name):
         event = request(function, query={name: "1"}, rawQueryString=f"{name}=1")
-        taken = [key for key, parameter in ROUTES[function].parameters.items() if parameter.place == "query"]
-        message = f"Unknown parameter {name[:32]}; this route takes {', '.join(taken) or 'none'}"
+        taken = ", ".join(ROUTES[function].query_names) or "none"
+        message = f"Unknown parameter {name[:32]}; this route takes {taken}"
         assert error_of(api.call(function, event)) == (400, "unknownParameter", message)
         assert api.store.mock_calls == []
 
+    @pytest.mark.parametrize("name", ["from", "grace", "max", "over"])
+    def test_of_an_anonymous_create_takes_nothing_of_a_user(self, api, name):
+        event = request("create_anonymous_session", query={name: "1"})
+        assert error_of(api.call("create_anonymous_session", event))[1] == "unknownParameter"
+
     @pytest.mark.parametrize("function", ROUTES)
     def test_with_a_parameter_twice_is_refused(self, api, function):
-        for name, parameter in ROUTES[function].parameters.items():
-            if parameter.place == "query":
-                # API Gateway joins the values with a comma.
-                event = request(function, queryStringParameters={name: "1,1"}, rawQueryString=f"{name}=1&{name}=1")
-                assert error_of(api.call(function, event)) == (400, "invalidValue", f"{name} must be given once")
+        for name in ROUTES[function].query_names:
+            # API Gateway joins the values with a comma.
+            event = request(function, queryStringParameters={name: "1,1"}, rawQueryString=f"{name}=1&{name}=1")
+            assert error_of(api.call(function, event)) == (400, "invalidValue", f"{name} must be given once")
         assert api.store.mock_calls == []
 
     def test_is_judged_after_the_path_and_before_each_parameter(self, api):
@@ -328,7 +494,7 @@ class TestQuery:
         assert api.store.create_session.call_args.args[2] == "a,b"
 
 
-WITH_BODY = pytest.mark.parametrize("function", ["create_session", "set_session"])
+WITH_BODY = pytest.mark.parametrize("function", ["create_session", "create_anonymous_session", "set_session"])
 NOT_JSON = (415, "unsupportedMediaType", "The body must be JSON: send Content-Type: application/json")
 
 
@@ -407,7 +573,7 @@ class TestContentType:
 
     def test_without_a_body_does_not_matter(self, api, function):
         event = request(function, headers={"content-type": "text/plain"}, body=None)
-        assert api.call(function, event)["statusCode"] == {"create_session": 200, "set_session": 400}[function]
+        assert api.call(function, event)["statusCode"] == (400 if function == "set_session" else 200)
 
 
 @WITH_BODY
@@ -494,7 +660,8 @@ def secrets_of(event):
     """The parts of a request that no output may contain."""
     path = event.get("pathParameters", {})
     query = event.get("queryStringParameters", {})
-    return [path.get("token"), path.get("id"), query.get("ip"), event["rawPath"], event.get("body"), "Peter", "hunter2"]
+    raw_path = event["rawPath"] if path else None
+    return [path.get("token"), path.get("id"), query.get("ip"), raw_path, event.get("body"), "Peter", "hunter2"]
 
 
 class TestSecrecy:
@@ -518,6 +685,21 @@ class TestSecrecy:
         assert response["body"] == '{"name":"invalidFormat","message":"Invalid token format"}'
         assert output.text == ""
 
+    @pytest.mark.parametrize(
+        ("function", "name"),
+        [
+            ("create_session", "from"),
+            ("create_session", "token"),
+            ("create_anonymous_session", "token"),
+            ("kill_sessions_of_id", "handle"),
+            ("kill_sessions_of_id", "except"),
+        ],
+    )
+    def test_refusal_of_a_token_or_handle_in_the_query_does_not_repeat_it(self, api, output, function, name):
+        response = api.call(function, request(function, query={name: f"{TOKEN}-hunter2"}))
+        assert response["body"] == f'{{"name":"invalidFormat","message":"Invalid {name} format"}}'
+        assert TOKEN not in output.text
+
     @pytest.mark.parametrize("function", ROUTES)
     @pytest.mark.parametrize("error", [StoreUnavailable("hunter2"), ValueError("hunter2")], ids=["store", "service"])
     def test_answer_holds_nothing_of_a_failure(self, api, output, function, error):
@@ -539,6 +721,19 @@ def request_with_key(function, apps, allow, **parts):
     return request_with_authorizer(function, {"lambda": {"name": "web", "apps": apps, "allow": allow}}, **parts)
 
 
+# Parameters of create, and what a key must allow for them besides `create`.
+NEEDS_OF_CREATE = [
+    ({}, ()),
+    ({"token": OWN_TOKEN, "details": "1"}, ()),
+    ({"from": TOKEN}, ("get", "kill")),
+    ({"max": "5"}, ("killsoid",)),
+    ({"max": "5", "over": "oldest"}, ("killsoid",)),
+    ({"max": "5", "over": "refuse"}, ()),
+    ({"from": TOKEN, "max": "5"}, ("get", "kill", "killsoid")),
+    ({"from": TOKEN, "max": "5", "over": "refuse"}, ("get", "kill")),
+]
+
+
 class TestAccess:
     @pytest.mark.parametrize(("function", "operation"), OPERATIONS.items())
     def test_needs_a_key_that_allows_the_operation_in_the_app(self, api, function, operation):
@@ -546,7 +741,8 @@ class TestAccess:
         for apps, allow in (("web-shop", operation), ("*", "*"), ("a-shop,web-shop", f"{others},{operation}")):
             assert api.call(function, request_with_key(function, apps, allow))["statusCode"] == 200
         api.store.reset_mock()
-        for apps, allow in (("web-shop", others), ("a-shop", "*"), ("web", "*"), ("", "*"), ("*", "")):
+        other_apps = [("a-shop", "*"), ("web", "*"), ("", "*")] if "app" in ROUTES[function].parameters else []
+        for apps, allow in (("web-shop", others), ("*", ""), *other_apps):
             assert error_of(api.call(function, request_with_key(function, apps, allow))) == FORBIDDEN
         assert api.store.mock_calls == []
 
@@ -579,6 +775,19 @@ class TestAccess:
         bad["path"]["app"] = "a"
         assert error_of(api.call("get_session", request_with_key("get_session", "a-shop", "*", **bad)))[0] == 400
 
+    @pytest.mark.parametrize(("query", "needed"), NEEDS_OF_CREATE)
+    def test_needs_a_key_that_allows_what_the_parameters_of_create_do(self, api, output, query, needed):
+        def call(allow):
+            key = request_with_key("create_session", "web-shop", ",".join(sorted(allow)), query=query)
+            return api.call("create_session", key)
+
+        assert call({"create", *needed})["statusCode"] == 200
+        api.store.reset_mock()
+        for operation in needed:
+            assert error_of(call(set(OPERATIONS.values()) - {operation})) == FORBIDDEN
+        assert api.store.mock_calls == []
+        assert output.audit_log == [("web", "create", "web-shop", "forbidden")] * len(needed)
+
     def test_to_ping_is_open(self, api):
         assert api.call("ping", request_with_authorizer("ping", None))["body"] == "PONG"
 
@@ -586,6 +795,8 @@ class TestAccess:
         api.settings = Settings.from_environment({"REDIS_URL": "redis://localhost", "AUTH_MODE": "iam"})
         identity = {"iam": {"userArn": "arn:aws:iam::123456789012:user/web"}}
         assert api.call("get_session", request_with_authorizer("get_session", identity))["statusCode"] == 200
+        login = request_with_authorizer("create_session", identity, query={"from": TOKEN, "max": "5"})
+        assert api.call("create_session", login)["statusCode"] == 200
         for other in (
             None,
             {"iam": {}},
@@ -625,12 +836,10 @@ class TestAuditLog:
 
     @pytest.mark.parametrize(("function", "operation"), OPERATIONS.items())
     def test_has_every_refusal(self, api, output, function, operation):
-        api.call(function, request_with_key(function, "a-shop", "*"))
+        api.call(function, request_with_key(function, "a-shop", "ping"))
         api.call(function, request_with_authorizer(function, None))
-        assert output.audit_log == [
-            ("web", operation, "web-shop", "forbidden"),
-            ("", operation, "web-shop", "forbidden"),
-        ]
+        app = EVENTS[function].get("pathParameters", {}).get("app", "")
+        assert output.audit_log == [("web", operation, app, "forbidden"), ("", operation, app, "forbidden")]
         for secret in filter(None, secrets_of(EVENTS[function])):
             assert secret not in output.text
 
@@ -668,6 +877,12 @@ class TestMetrics:
         api.call(function)
         assert output.metrics == {"SessionsMissing": 1}
 
+    @pytest.mark.parametrize(("killed", "counted"), [(None, {}), (0, {}), (2, {"SessionsKilled": 2})])
+    def test_count_the_sessions_that_a_create_has_ended(self, api, output, killed, counted):
+        api.store.create_session.return_value = Created(TOKEN, HANDLE, killed=killed)
+        api.call("create_session")
+        assert output.metrics == {"SessionsCreated": 1, **counted}
+
     @pytest.mark.usefixtures("missing_is_404")
     def test_count_a_missing_session_that_is_a_404(self, api, output):
         api.store.get_session.return_value = None
@@ -676,7 +891,7 @@ class TestMetrics:
 
     @pytest.mark.parametrize("function", ERRORS_OF_ROUTES)
     def test_count_nothing_for_bad_input(self, api, output, function):
-        api.call(function, request(function, path={"app": "a"}))
+        api.call(function, request(function, **merged(ERRORS_OF_ROUTES[function])))
         assert output.metrics == {}
         assert output.logs == []
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from redis.crc import key_slot
 
 from rest_sessions.store.keys import PARTITIONS, Keyspace, partition_number_of_id
-from rest_sessions.store.tokens import handle_of, new_token
+from rest_sessions.store.tokens import new_token, place_of
 
-HANDLE = handle_of(new_token(0))
+HANDLE = place_of(new_token(0)).handle
 APPS = ["app", "web-shop", "a" * 20, "_-_"]
 NAMESPACES = ["rs", "prod:eu.1"]
 

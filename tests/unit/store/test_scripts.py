@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from rest_sessions.connection.commands import ScriptCall
-from rest_sessions.errors import StoreUnavailable
-from rest_sessions.model import Cursor
+from rest_sessions.errors import StoreUnavailable, TooManySessions
+from rest_sessions.model import Cap, Cursor, Login, Timeouts
 from rest_sessions.store import scripts
-from rest_sessions.store.replies import MISSING, OK, STATUSES, status_of
+from rest_sessions.store.keys import partition_number_of_id
+from rest_sessions.store.replies import FULL, MISSING, OK, ROTATED, STATUSES, TOO_MANY, status_of
 from rest_sessions.store.scripts import load_script
 from rest_sessions.store.sessions import SessionStore
+from rest_sessions.store.tokens import place_of
 from tests.cases import CASES
 
 FOLDER = Path(scripts.__file__).with_name("lua")
@@ -20,10 +22,28 @@ INCLUDES = {Path(file).stem for text in LUA.values() for file in re.findall("^--
 SCRIPTS = sorted(set(LUA) - INCLUDES)
 
 # These operations need only plain commands or the scripts below.
-WITHOUT_SCRIPT = {"ping", "count_active_users", "kill_sessions_of_id", "kill_sessions_of_app"}
+WITHOUT_SCRIPT = {
+    "ping",
+    "count_active_users",
+    "create_anonymous_session",
+    "kill_sessions_of_id",
+    "kill_sessions_of_app",
+    "list_apps",
+}
 # These scripts are used by several operations, or together with another script.
-PARTS_OF_OPERATIONS = {"read_sessions", "kill_sessions"}
+PARTS_OF_OPERATIONS = {
+    "claim_token",
+    "close_session",
+    "kill_sessions",
+    "rank_sessions",
+    "read_sessions",
+    "release_token",
+    "reopen_session",
+}
 
+
+# Options of Redis's commands, and an error of Redis.
+OPTIONS = {"GT", "LIMIT", "WITHSCORES", "WRONGTYPE"}
 
 OPEN = float("inf")
 INDEX = re.compile(r"\b(KEYS|ARGV)\[(\d+)(?:\.\.(\d+|\*))?\]")
@@ -83,7 +103,7 @@ class TestInclude:
 
     @pytest.mark.parametrize("name", sorted(INCLUDES))
     def test_takes_what_it_needs_as_parameters(self, name):
-        assert not re.search("KEYS|ARGV", code_of(name))
+        assert not re.search(r"\b(KEYS|ARGV)\b", code_of(name))
 
     def test_comes_once_and_before_the_code_that_uses_it(self):
         for name in SCRIPTS:
@@ -98,9 +118,8 @@ class TestInclude:
 
 class TestStatus:
     def test_is_the_same_in_lua_and_python(self):
-        returned = {
-            status for name in SCRIPTS for status in re.findall(r"(?:return \{|and|or) '([A-Z_]+)'", code_of(name))
-        }
+        # The names of Redis's commands are in capitals as well, but each follows a parenthesis.
+        returned = {status for name in LUA for status in re.findall(r"[^(]'([A-Z_]{2,})'", code_of(name))} - OPTIONS
         assert {status.encode() for status in returned} == set(STATUSES)
 
     def test_comes_before_the_state(self):
@@ -149,8 +168,8 @@ class TestScript:
 class Recorder:
     """A fake client that records script calls, and replies as if every lookup found one session."""
 
-    HANDLE = b"0123456789abcdef" * 2
-    FIELDS = (b"id", b"u", b"ip", b"i", b"r", b"1", b"w", b"1", b"ttl", b"10", b"used", b"9")
+    HANDLE = b"0123456789abcdefGHIJKL"
+    FIELDS = (b"id", b"u", b"ip", b"i", b"r", b"1", b"w", b"1", b"ttl", b"10", b"used", b"9", b"created", b"9")
 
     def __init__(self):
         self.names = {load_script(name): name for name in SCRIPTS}
@@ -162,18 +181,25 @@ class Recorder:
             "ZCOUNT": 0,
             "ZRANGEBYLEX": [b"u\0" + self.HANDLE],
             "ZRANGEBYSCORE": [self.HANDLE + b":u"],
+            "create_session": [OK, 0],
             "kill_sessions": 1,
+            "rank_sessions": [9],
+            "rotate_session": [ROTATED, b"nonce"],
             "sweep_expired": 1,
             "list_sessions_of_id": [self.HANDLE, b"9"],
             "list_sessions_of_app": [self.HANDLE, b"9"],
             "read_sessions": [list(self.FIELDS)],
         }
+        # What a script replies in its next calls.
+        self.next_replies = {}
 
-    def run(self, *commands):
-        return [self.reply_to(command) for command in commands]
+    def run(self, *commands, again=None):
+        return [self.reply_to(command) for command in again or commands]
 
     def reply_to(self, command):
         name = self.name(command)
+        if self.next_replies.get(name):
+            return self.next_replies[name].pop(0)
         # Any other script is one on one session.
         return self.replies.get(name, [OK, list(self.FIELDS)] if isinstance(command, ScriptCall) else 1)
 
@@ -190,11 +216,22 @@ def calls():
     """The calls of each script that the operations of the store make."""
     recorder = Recorder()
     store = SessionStore(recorder, clock=lambda: 10)
-    token = store.create_session("app", "u", ip="i", no_resave=True)
+    token = store.create_session("app", "u", "i", Timeouts(no_resave=True)).token
     for name, case in CASES.items():
         case.run(name, store, token)
-    store.list_sessions_of_app("app", 10, after=Cursor(10, "f" * 32))
+    store.list_sessions_of_app("app", 10, after=Cursor(10, "f" * 22))
     store.sweep_expired()
+    store.set_session("app", token, {"k": "1", "l": None}, expected_w=1)
+    own_token = next(
+        text for text in (digit * 64 for digit in "0123") if place_of(text).partition != partition_number_of_id("u")
+    )
+    recorder.next_replies["create_session"] = [
+        [FULL, *[recorder.HANDLE] * 129],
+        [FULL, recorder.HANDLE],
+        [TOO_MANY],
+    ]
+    with pytest.raises(TooManySessions):
+        store.create_session("app", "u", "i", login=Login(token), cap=Cap(1), own_token=own_token)
     return recorder.calls
 
 

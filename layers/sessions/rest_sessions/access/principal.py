@@ -4,8 +4,21 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, get_args
 
-# The operations that a key may be allowed. Each is the word that follows the app in its route's path.
-Operation = Literal["create", "get", "set", "kill", "soid", "killsoid", "soapp", "killall", "activity"]
+# The operations that a key may be allowed. Each is the first word in its route's path that is no parameter.
+Operation = Literal[
+    "create",
+    "get",
+    "set",
+    "touch",
+    "rotate",
+    "kill",
+    "soid",
+    "killsoid",
+    "soapp",
+    "killall",
+    "activity",
+    "apps",
+]
 OPERATIONS: tuple[str, ...] = get_args(Operation)
 
 # In place of a list: every app, or every operation.
@@ -46,9 +59,13 @@ class Principal:
                 return _principal(name, apps, allow)
         return None
 
-    def may(self, operation: str, app: str) -> bool:
-        """Whether the principal is allowed `operation` in `app`."""
-        return bool(self.apps & {app, EVERYTHING}) and bool(self.allow & {operation, EVERYTHING})
+    def may(self, operation: str, app: str | None) -> bool:
+        """Whether the principal is allowed `operation` in `app`, or in any app if that is None."""
+        return (app is None or self.sees(app)) and bool(self.allow & {operation, EVERYTHING})
+
+    def sees(self, app: str) -> bool:
+        """Whether the principal may use `app`."""
+        return bool(self.apps & {app, EVERYTHING})
 
 
 # All requests come from few principals, so their objects are cached.

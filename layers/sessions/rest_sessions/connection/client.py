@@ -47,13 +47,15 @@ class Client:
     def __init__(self, settings: Settings) -> None:
         self._server = (Cluster if settings.redis_cluster else Standalone)(settings)
 
-    def run(self, *commands: Command) -> list[Any]:
+    def run(self, *commands: Command, again: Sequence[Command] | None = None) -> list[Any]:
         """Sends `commands` as one batch and returns their replies.
 
         That is one round trip, and a second one for scripts that a server does not know or commands that a cluster
         redirects. On a lost connection, a timeout, a demoted primary or an error of the cluster, the whole batch is
         resent once, so a command may run twice. After this method has returned, nothing more is sent; only what has
         already reached the server may still run.
+
+        `again` is what a retry sends in place of `commands`, for a script that must know that it may have run already.
 
         Raises StoreUnavailable when the retry fails too, when the server cannot serve now, or after REQUEST_SECONDS.
         Raises redis-py's ResponseError when the server refuses a command.
@@ -64,7 +66,7 @@ class Client:
                     return self._send(commands)
                 except _RETRYABLE:
                     self._server.reset()
-                    return self._send(commands)
+                    return self._send(commands if again is None else again)
             except _UNAVAILABLE as error:
                 raise StoreUnavailable(_reason(error)) from error
             except ResponseError as error:

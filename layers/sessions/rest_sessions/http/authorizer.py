@@ -17,7 +17,7 @@ from rest_sessions.access.source import KeySource
 from .audit import write_audit_log
 
 _SCHEME = "bearer"
-_OPERATION = re.compile(r"[A-Z]+ /\{app\}/([a-z]+).*")
+_OPERATION = re.compile(r"[A-Z]+ (?:/\{app\})?/([a-z]+).*")
 
 
 def authorize(event: Mapping[str, Any], keys: KeySource) -> dict[str, Any]:

@@ -38,14 +38,11 @@ def parse_first_data(request: Request) -> Data:
     return parse_data(_json_body(request)) if request.has_body else {}
 
 
-def parse_changes(request: Request) -> Data:
-    """The body of `set`, which has at least one key."""
+def parse_required_data(request: Request) -> Data:
+    """The body of `set`."""
     if not request.has_body:
         raise MissingParameter("d")
-    changes = parse_data(_json_body(request))
-    if not changes:
-        raise InvalidValue("d must contain at least one key.")
-    return changes
+    return parse_data(_json_body(request))
 
 
 def _json_body(request: Request) -> bytes:

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from rest_sessions.errors import ApiError, StoreUnavailable
-from rest_sessions.model import Page, Session, json_string
+from rest_sessions.model import AppsPage, Page, Session, json_string
 
-# What a handler returns: a session or None for a missing one, a page of sessions, an object, or a bare word.
-Result = Session | Page | Mapping[str, Any] | str | None
+# What a handler returns: a session or None for a missing one, a page of sessions or apps, an object, or a bare word.
+Result = Session | Page | AppsPage | Mapping[str, Any] | str | None
 
 # What API Gateway takes as an answer.
 Response = dict[str, Any]
@@ -43,4 +43,8 @@ def _to_json(result: Result) -> str:
         case Page(sessions, next):
             listing = ",".join(session.json for session in sessions)
             return f'{{"sessions":[{listing}]' + (f',"next":"{next}"}}' if next else "}")
+        case AppsPage(apps, next_app):
+            result = {"apps": [{"app": app.name, "sessions": app.sessions, "users": app.users} for app in apps]}
+            if next_app:
+                result["next"] = next_app
     return json.dumps(result, separators=(",", ":"))

@@ -1,6 +1,6 @@
 """A route: checks API Gateway's event, calls the handler, and answers."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import update_wrapper
 from types import MappingProxyType
 from typing import Any
@@ -21,28 +21,35 @@ from rest_sessions.runtime import load_settings, open_store, report_unavailable
 from rest_sessions.telemetry import count, error_fields, logger
 
 from .audit import write_audit_log
-from .parameters import PARAMETERS, parse_app
+from .parameters import PARAMETERS, Parameter, parse_app
 from .request import Event, Request
 from .response import Response, Result, respond, respond_error
 
 Metrics = Mapping[str, Callable[[Any], int]]
+# The further operations that a key must allow, given the request's parameters.
+Needs = Callable[..., Iterable[Operation]]
+
+_PRINCIPAL = "principal"
 
 
 def route(
     operation: Operation | None,
     *,
+    needs: Needs = lambda **_: (),
     metrics: Metrics = MappingProxyType({}),
     is_audited: bool = False,
     seconds: float = REQUEST_SECONDS,
 ) -> Callable[[Callable[..., Result]], "Route"]:
     """Declares a route. The decorated handler takes the store, and the route's parameters by their names.
 
-    A key must allow `operation`; None opens the route to everybody.
+    Its argument `principal`, if there is one, is not of the request: it is who sends it.
+    A key must allow `operation`; None opens the route to everybody. It must also allow what `needs` returns for the
+    request's parameters.
     `metrics` are CloudWatch metrics, each with a function that computes its value from the handler's result.
     An audited route writes a line to the audit log for each request.
     All waits for Redis end after `seconds`; then the answer is 503.
     """
-    return lambda handler: Route(handler, operation, metrics, is_audited=is_audited, seconds=seconds)
+    return lambda handler: Route(handler, operation, needs, metrics, is_audited=is_audited, seconds=seconds)
 
 
 class Route:
@@ -55,6 +62,7 @@ class Route:
         self,
         handler: Callable[..., Result],
         operation: Operation | None,
+        needs: Needs,
         metrics: Metrics,
         *,
         is_audited: bool,
@@ -62,14 +70,18 @@ class Route:
     ) -> None:
         update_wrapper(self, handler)
         self.operation = operation
-        self.parameters = {name: PARAMETERS[name] for name in _arguments(handler)[1:]}
+        arguments = _arguments(handler)[1:]
+        self.parameters = {name: PARAMETERS[name] for name in arguments if name != _PRINCIPAL}
+        self.needs = needs
         self.metrics = metrics
         self.is_audited = is_audited
         self.seconds = seconds
         self._handler = handler
-        self._path = self._readers("path")
-        self._query = self._readers("query")
-        self._query_and_body = self._query | self._readers("body")
+        self._takes_principal = _PRINCIPAL in arguments
+        self._path = self._of("path")
+        self._query = self._of("query")
+        self.query_names = [name for parameter in self._query.values() for name in parameter.names]
+        self._query_and_body = self._query | self._of("body")
         self._settings = load_settings()
         self._store = open_store()
 
@@ -101,12 +113,16 @@ class Route:
         return response
 
     def _serve(self, request: Request, principal: Principal | None) -> Response:
-        if self.operation is not None and not _is_allowed(principal, self.operation, request):
+        if self.operation is not None and not self._is_allowed(principal, self.operation, request):
             raise Forbidden
-        arguments = {name: read(request) for name, read in self._path.items()}
-        _check_names(request, self._query)
-        for name, read in self._query_and_body.items():
-            arguments[name] = read(request)
+        arguments = {name: parameter.read(request) for name, parameter in self._path.items()}
+        _check_names(request, self.query_names)
+        for name, parameter in self._query_and_body.items():
+            arguments[name] = parameter.read(request)
+        if not all(self._is_allowed(principal, operation, request) for operation in self.needs(**arguments)):
+            raise Forbidden
+        if self._takes_principal:
+            arguments[_PRINCIPAL] = principal
         with deadline(self.seconds):
             result = self._handler(self._store, **arguments)
         if result is None:
@@ -122,8 +138,15 @@ class Route:
             if value := compute(result):
                 count(metric, value)
 
-    def _readers(self, place: str) -> dict[str, Callable[[Request], Any]]:
-        return {name: parameter.reader(name) for name, parameter in self.parameters.items() if parameter.place == place}
+    def _of(self, place: str) -> dict[str, Parameter]:
+        return {name: parameter for name, parameter in self.parameters.items() if parameter.place == place}
+
+    def _is_allowed(self, principal: Principal | None, operation: Operation, request: Request) -> bool:
+        if principal is None:
+            return False
+        # A route without an app answers only about the apps that the principal may use.
+        app = parse_app(request.path.get("app")) if "app" in self.parameters else None
+        return principal.may(operation, app)
 
 
 def _check_names(request: Request, taken: Collection[str]) -> None:
@@ -133,10 +156,6 @@ def _check_names(request: Request, taken: Collection[str]) -> None:
             raise UnknownParameter(name[:MAX_QUOTED_CHARACTERS], taken)
         if names.count(name) > 1:
             raise InvalidValue(f"{name} must be given once")
-
-
-def _is_allowed(principal: Principal | None, operation: Operation, request: Request) -> bool:
-    return principal is not None and principal.may(operation, parse_app(request.path.get("app")))
 
 
 def _log_fields(request: Request, context: Any) -> dict[str, str]:

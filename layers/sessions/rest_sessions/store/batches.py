@@ -15,10 +15,18 @@ from .scripts import script_call
 _BATCH = 128
 
 
-def kill_all(client: Client, partitions: Sequence[Partition], first: str, last: str, now: Callable[[], int]) -> int:
+def kill_all(
+    client: Client,
+    partitions: Sequence[Partition],
+    first: str,
+    last: str,
+    now: Callable[[], int],
+    spared: bytes | None = None,
+) -> int:
     """Kills the sessions in one lexical range of `ids`, in each of `partitions`. Returns how many were alive.
 
-    It walks the range once, so a session that is created meanwhile is either killed as well, or stays and is listed.
+    `spared` is a member that stays. It walks the range once, so a session that is created meanwhile is either killed as
+    well, or stays and is listed.
     """
     killed = 0
     starts: list[tuple[Partition, str | bytes]] = [(partition, first) for partition in partitions]
@@ -33,11 +41,17 @@ def kill_all(client: Client, partitions: Sequence[Partition], first: str, last: 
             commands = [
                 command
                 for partition, members in batches
-                for command in _commands("kill_sessions", partition, partition.ids, handle_in_ids, members, time)
+                for command in _kill_commands(partition, [member for member in members if member != spared], time)
             ]
             killed += _run(client, commands)
         starts = [(partition, b"(" + members[-1]) for partition, members in batches if len(members) == batch_size]
     return killed
+
+
+def kill_these(client: Client, partition: Partition, members: Sequence[bytes], now: int) -> int:
+    """Kills the sessions that have these members in `ids`, _BATCH at a time. Returns how many were alive."""
+    batches = [members[start : start + _BATCH] for start in range(0, len(members), _BATCH)]
+    return sum(_run(client, _kill_commands(partition, batch, now)) for batch in batches)
 
 
 def sweep_app(
@@ -92,6 +106,10 @@ def _run(client: Client, commands: Sequence[Command]) -> int:
     return sum(
         number_of(reply) for command, reply in zip(commands, replies, strict=True) if isinstance(command, ScriptCall)
     )
+
+
+def _kill_commands(partition: Partition, members: Sequence[bytes], now: int) -> list[Command]:
+    return _commands("kill_sessions", partition, partition.ids, handle_in_ids, members, now)
 
 
 def _commands(

@@ -11,7 +11,7 @@ from rest_sessions.model import Cursor, Page, Session
 
 from .keys import Partition
 from .record import cursors_of, to_session
-from .replies import items_of
+from .replies import items_of, number_of
 from .scripts import script_call
 
 # The most that one script finds or reads, because Redis serves nobody else meanwhile. One look at the index of an app
@@ -49,6 +49,20 @@ def find_of_id(
         found = _find_by_handle(client, partition, id, after.handle, batch_size)
     for cursor in found:
         yield Cursor(0, cursor.handle), partition
+
+
+def rank_of_id(client: Client, partition: Partition, id: str, now: int, batch_size: int) -> dict[str, int]:
+    """When each session of one user was last used, by handle.
+
+    The time is 0 for one that is not alive, and negative for one that a login has closed: that of the closing.
+    """
+    handles = [cursor.handle for cursor in _find_by_handle(client, partition, id, "", _ID_INDEX_BATCH)]
+    ranks: dict[str, int] = {}
+    for start in range(0, len(handles), batch_size):
+        batch = handles[start : start + batch_size]
+        [reply] = client.run(script_call("rank_sessions", [partition.session(handle) for handle in batch], now, id))
+        ranks.update(zip(batch, map(number_of, items_of(reply)), strict=True))
+    return ranks
 
 
 def _find_by_handle(
@@ -106,15 +120,21 @@ def _last_position(items: Sequence[bytes]) -> tuple[float, str]:
     return float(items[-1]), items[-2].decode(errors="surrogateescape")
 
 
-def read_page(client: Client, entries: Iterator[Entry], now: int, limit: int | None) -> Page:
-    """The live sessions of `entries`: `limit` at most, and no more than fit into one answer."""
+def read_page(
+    client: Client, entries: Iterator[Entry], now: int, limit: int | None, *, id: str = "", details: bool = False
+) -> Page:
+    """The live sessions of `entries`: `limit` at most, and no more than fit into one answer.
+
+    Only those of the user `id`, unless that is empty: an entry may have outlived its session.
+    """
     sessions: list[Session] = []
     size = 0
     last = None
     batch_size = min(limit + 1, _READ_BATCH) if limit else _READ_BATCH
     while batch := list(islice(entries, batch_size)):
         batch_size = _READ_BATCH
-        for cursor, session in _read(client, batch, now):
+        for cursor, fields in _read(client, batch, now, id):
+            session = to_session(fields, now, cursor.handle if details else None)
             size += _size_in_answer(session.json)
             if len(sessions) == limit or size > MAX_LISTING_BYTES:
                 return Page(sessions, last)
@@ -123,30 +143,38 @@ def read_page(client: Client, entries: Iterator[Entry], now: int, limit: int | N
     return Page(sessions)
 
 
-def _read(client: Client, entries: Sequence[Entry], now: int) -> Iterator[tuple[Cursor, Session]]:
-    """The live sessions of `entries`, in their order."""
-    replies: dict[str, list[bytes]] = {}
+def is_alive(client: Client, partition: Partition, id: str, handle: str, now: int) -> bool:
+    """Whether the user `id` has a live session of this handle."""
+    return any(_read(client, [(Cursor(0, handle), partition)], now, id))
+
+
+def _read(client: Client, entries: Sequence[Entry], now: int, id: str) -> Iterator[tuple[Cursor, Sequence[bytes]]]:
+    """The fields and values of the live sessions of `entries`, in their order."""
+    # A caller's own token has the same handle in two partitions, if it was used again after its session expired.
+    replies: dict[tuple[Partition, str], list[bytes]] = {}
     yielded = 0
     while yielded < len(entries):
         handles: dict[Partition, list[str]] = {}
         for cursor, partition in entries[yielded:]:
-            if cursor.handle not in replies:
+            if (partition, cursor.handle) not in replies:
                 handles.setdefault(partition, []).append(cursor.handle)
         read = client.run(
             *(
-                script_call("read_sessions", [partition.session(handle) for handle in wanted], now, _READ_BATCH_BYTES)
+                script_call(
+                    "read_sessions", [partition.session(handle) for handle in wanted], now, _READ_BATCH_BYTES, id
+                )
                 for partition, wanted in handles.items()
             )
         )
-        for wanted, reply in zip(handles.values(), read, strict=True):
+        for (partition, wanted), reply in zip(handles.items(), read, strict=True):
             # The script stops early when sessions are large. The next round trip asks for the rest.
-            replies.update(zip(wanted, items_of(reply), strict=False))
-        for cursor, _ in entries[yielded:]:
-            if cursor.handle not in replies:
+            replies.update(zip([(partition, handle) for handle in wanted], items_of(reply), strict=False))
+        for cursor, partition in entries[yielded:]:
+            if (partition, cursor.handle) not in replies:
                 break
             yielded += 1
-            if fields := replies[cursor.handle]:
-                yield cursor, to_session(fields, now)
+            if fields := replies[partition, cursor.handle]:
+                yield cursor, fields
 
 
 def _size_in_answer(text: str) -> int:

@@ -1,8 +1,8 @@
 """How sessions are stored: the forms of hash fields and of index members. lua/record.lua has the same forms in Lua."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from rest_sessions.model import Cursor, Data, Session
+from rest_sessions.model import Cursor, Data, Details, Session
 
 from .tokens import HANDLE_LENGTH
 
@@ -19,21 +19,51 @@ def fields_of(data: Data) -> list[bytes]:
     return [text for key, value in data.items() if value is not None for text in (field_of(key), value.encode())]
 
 
-def to_session(fields: Sequence[bytes], now: int) -> Session:
-    """The session in the fields and values of a hash, as it is `now` (seconds)."""
+def data_of(fields: Sequence[bytes]) -> dict[str, str]:
+    """The data among the fields and values of a hash."""
+    return _data(_texts(fields))
+
+
+def _texts(fields: Sequence[bytes]) -> dict[str, str]:
     pairs = iter(fields)
-    hash = {field.decode(): value.decode() for field, value in zip(pairs, pairs, strict=True)}
-    expires_at = hash.get("ends")
+    # Hashes of tokens are no text.
+    return {field.decode(): value.decode(errors="replace") for field, value in zip(pairs, pairs, strict=True)}
+
+
+def _data(hash: Mapping[str, str]) -> dict[str, str]:
+    return {field.removeprefix(_DATUM): value for field, value in hash.items() if field.startswith(_DATUM)}
+
+
+def to_session(
+    fields: Sequence[bytes], now: int, handle: str | None, *, rotated: bool = False, closed: bool = False
+) -> Session:
+    """The session in the fields and values of a hash, as it is `now` (seconds), with details if `handle` is given."""
+    hash = _texts(fields)
+    ends = int(hash["ends"]) if "ends" in hash else None
+    created = int(hash["created"])
+    no_resave = "no_resave" in hash
+    details = None
+    if handle is not None:
+        lifetime = None if ends is None or no_resave else ends - created
+        details = Details(handle, max(now - created, 0), lifetime)
     return Session(
         id=hash["id"],
         r=int(hash["r"]),
         w=int(hash["w"]),
-        ttl=int(hash["ttl"]) if expires_at is None else max(int(expires_at) - now, 0),
+        ttl=max(ends - now, 0) if no_resave and ends is not None else int(hash["ttl"]),
         idle=max(now - int(hash["used"]), 0),
         ip=hash["ip"],
-        no_resave=expires_at is not None,
-        data={field.removeprefix(_DATUM): value for field, value in hash.items() if field.startswith(_DATUM)},
+        no_resave=no_resave,
+        data=_data(hash),
+        rotated=rotated,
+        closed=closed,
+        details=details,
     )
+
+
+def ids_member(id: str, handle: str) -> bytes:
+    """A member of `ids`. The id of an anonymous session is empty."""
+    return f"{id}\0{handle}".encode()
 
 
 def user_range(id: str) -> tuple[str, str]:

@@ -6,9 +6,33 @@ from rest_sessions.errors import StoreUnavailable
 
 # The statuses with which a script on one session answers.
 OK = b"OK"
+ROTATED = b"ROTATED"
+CLOSED = b"CLOSED"
+ELSEWHERE = b"ELSEWHERE"
 MISSING = b"MISSING"
+STALE = b"STALE"
+FOREIGN = b"FOREIGN"
+CONFLICT = b"CONFLICT"
+UNKNOWN = b"UNKNOWN"
 TOO_LARGE = b"TOO_LARGE"
-STATUSES = (OK, MISSING, TOO_LARGE)
+TOKEN_IN_USE = b"TOKEN_IN_USE"
+TOO_MANY = b"TOO_MANY"
+FULL = b"FULL"
+STATUSES = (
+    OK,
+    ROTATED,
+    CLOSED,
+    ELSEWHERE,
+    MISSING,
+    STALE,
+    FOREIGN,
+    CONFLICT,
+    UNKNOWN,
+    TOO_LARGE,
+    TOKEN_IN_USE,
+    TOO_MANY,
+    FULL,
+)
 
 
 def status_of(reply: Any) -> tuple[bytes, list[Any]]:

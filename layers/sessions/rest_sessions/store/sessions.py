@@ -4,24 +4,47 @@ The data of an app is in 16 partitions. All sessions of a user are in one of the
 user is atomic. An operation on an app asks its partitions together in each round trip.
 """
 
+import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rest_sessions.connection.client import Client
-from rest_sessions.connection.commands import Argument, ScriptCall
-from rest_sessions.errors import StoreUnavailable
-from rest_sessions.limits import APP, DEFAULT_TTL, MAX_DATA_BYTES, MAX_KEYS, check_data_size
-from rest_sessions.model import Cursor, Data, Page, Session
+from rest_sessions.connection.commands import Argument, PlainCommand
+from rest_sessions.errors import Conflict, StoreUnavailable
+from rest_sessions.limits import (
+    APP,
+    DEFAULT_ROTATION_GRACE,
+    MAX_APPS,
+    MAX_DATA_BYTES,
+    MAX_KEYS,
+    check_data_size,
+)
+from rest_sessions.model import (
+    ALL_DEVICES,
+    DEFAULT_TIMEOUTS,
+    App,
+    AppsPage,
+    Cap,
+    Created,
+    Cursor,
+    Data,
+    Devices,
+    Login,
+    Page,
+    Session,
+    Timeouts,
+)
 
-from .batches import kill_all, sweep_app
-from .keys import Keyspace, partition_number_of_id
-from .listings import find_of_app, find_of_id, read_page
-from .record import field_of, fields_of, to_session, user_range
-from .replies import OK, TOO_LARGE, items_of, number_of, status_of
-from .scripts import script_call
-from .tokens import handle_of, new_token, partition_number_of_token
+from .batches import kill_all, kill_these, sweep_app
+from .calls import Reply, SessionCalls
+from .creation import Creation, NewSession
+from .keys import PARTITIONS, Keyspace, Partition, partition_number_of_id
+from .listings import find_of_app, find_of_id, is_alive, read_page
+from .record import field_of, fields_of, ids_member, to_session, user_range
+from .replies import CLOSED, CONFLICT, OK, ROTATED, TOO_LARGE, UNKNOWN, items_of, number_of
+from .tokens import hash_of, rotated_token
 
 # A create adds its app to the list of apps. Other uses of sessions do so at most this often in one process.
 _NOTE_SECONDS = 300
@@ -46,6 +69,7 @@ class SessionStore:
     def __init__(self, client: Client, namespace: str = "rs", clock: Callable[[], float] = time.time) -> None:
         self._client = client
         self._keys = Keyspace(namespace)
+        self._calls = SessionCalls(client, self._keys)
         self._clock = clock
         # When this process last added each app to the list of apps.
         self._noted: dict[str, int] = {}
@@ -63,61 +87,136 @@ class SessionStore:
         app: str,
         id: str,
         ip: str,
-        ttl: int = DEFAULT_TTL,
-        no_resave: bool = False,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
         data: Data | None = None,
-    ) -> str:
-        """Creates a session of the user `id` and returns its token.
+        *,
+        login: Login | None = None,
+        cap: Cap | None = None,
+        own_token: str | None = None,
+    ) -> Created:
+        """Creates a session of the user `id`.
 
-        `ttl` is in seconds. `data` maps keys to JSON texts; a key whose value is None is left out.
+        `data` maps keys to JSON texts; a key whose value is None is left out. A `login` takes over the data of another
+        session, with `data` on top, and closes it. With `own_token` the session has this token.
+
+        Raises TooLarge, TooManySessions for a `cap` that refuses, or TokenInUse, and then nothing is changed. The same
+        create with the same `own_token` within 60 seconds answers as the first did.
+        """
+        return self._create(NewSession(app, id, ip, timeouts, data or {}, login, cap, own_token))
+
+    def create_anonymous_session(
+        self,
+        app: str,
+        ip: str,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        data: Data | None = None,
+        own_token: str | None = None,
+    ) -> Created:
+        """Creates a session without a user. All else is as in `create_session`."""
+        return self._create(NewSession(app, "", ip, timeouts, data or {}, token=own_token))
+
+    def _create(self, new: NewSession) -> Created:
+        created = Creation(self._client, self._keys, self._calls, self._now, new).run()
+        self._noted[new.app] = self._now()
+        return created
+
+    def get_session(self, app: str, token: str, *, peek: bool = False, details: bool = False) -> Session | None:
+        """Returns a session, or None if it is missing. Without `peek`, this is a use of the session.
+
+        The result shows `r` and `idle` as they were before this read. A session that a login has closed is shown for
+        the grace of that login.
         """
         now = self._now()
-        token = new_token(partition_number_of_id(id))
-        create = self._call_on_session(
-            "create_session", app, token, now, id, ip, ttl, int(no_resave), *fields_of(data or {})
-        )
-        # The app is added after the session exists, so that a sweep which forgets the app meanwhile sees the session.
-        reply, _ = self._client.run(create, ("SADD", self._keys.apps, app))
-        status_of(reply)
-        self._noted[app] = now
-        return token
+        reply = self._calls.on_token("get_session", app, token, now, int(peek))
+        return self._session(app, reply, now, details=details, can_be_closed=True)
 
-    def get_session(self, app: str, token: str) -> Session | None:
-        """Returns a session, or None if it is missing. Without `no_resave`, this starts its idle timeout again.
+    def set_session(
+        self,
+        app: str,
+        token: str,
+        changes: Data,
+        *,
+        ttl: int | None = None,
+        replace: bool = False,
+        expected_w: int | None = None,
+        details: bool = False,
+    ) -> Session | None:
+        """Writes data of a session and returns it, or None if it is missing. This is a use of the session.
 
-        The result shows `r` and `idle` as they were before this read.
-        """
-        now = self._now()
-        status, state = self._run_on_session("get_session", app, token, now)
-        return self._used(app, state[0], now) if status == OK else None
+        `changes` maps keys to JSON texts, or to None to remove a key; `replace` removes all other keys. `ttl` is the
+        session's new idle timeout. The result shows `w` and the data after this write, and `idle` before it.
 
-    def set_session(self, app: str, token: str, changes: Data) -> Session | None:
-        """Writes data of a session and returns it, or None if it is missing.
-
-        `changes` maps keys to JSON texts, or to None to remove a key. Without `no_resave`, this starts the session's
-        idle timeout again. The result shows `w` and the data after this write, and `idle` before it. Raises TooLarge,
-        and changes nothing, when the data would be over a limit.
+        Raises TooLarge when the data would be over a limit, and Conflict when `w` is not `expected_w`; then nothing is
+        changed. Raises StoreUnavailable when it cannot be told whether a write with `expected_w` took effect.
         """
         now = self._now()
         written = fields_of(changes)
         removed = [field_of(key) for key, value in changes.items() if value is None]
-        limits = (MAX_KEYS, MAX_DATA_BYTES)
-        status, state = self._run_on_session("set_session", app, token, now, *limits, len(written), *written, *removed)
-        if status == TOO_LARGE:
-            check_data_size(*state)
-        return self._used(app, state[0], now) if status == OK else None
+        expected = "" if expected_w is None else expected_w
+        call_id = secrets.token_hex(8) if expected_w else ""
+        before: tuple[Argument, ...] = (now, _text(ttl), int(replace), expected, call_id)
+        after: tuple[Argument, ...] = (MAX_KEYS, MAX_DATA_BYTES, len(written), *written, *removed)
+        reply = self._calls.on_token(
+            "set_session", app, token, *before, 0, *after, again=(*before, 1, *after) if expected_w else None
+        )
+        if reply.status == TOO_LARGE:
+            check_data_size(*reply.items)
+        if reply.status == CONFLICT:
+            raise Conflict(f"w is {reply.items[0].decode()}, not {expected_w}: read the session again")
+        if reply.status == UNKNOWN:
+            raise StoreUnavailable("The connection was lost during a set with w")
+        return self._session(app, reply, now, details=details)
+
+    def touch_session(self, app: str, token: str, *, ttl: int | None = None, details: bool = False) -> Session | None:
+        """Uses a session and returns it without its data, or None if it is missing.
+
+        `ttl` is its new idle timeout. The result shows `idle` as it was before this use.
+        """
+        now = self._now()
+        reply = self._calls.on_token("touch_session", app, token, now, _text(ttl))
+        return self._session(app, reply, now, details=details)
+
+    def rotate_session(self, app: str, token: str, grace: int = DEFAULT_ROTATION_GRACE) -> str | None:
+        """Gives a session a new token and returns that, or None if it is missing. This is a use of the session.
+
+        `token` goes on to work until `grace` seconds after the new one was first used. Until then this returns the same
+        new token again, for either of the two.
+        """
+        now = self._now()
+        nonce = secrets.token_bytes(16)
+        status, items, place = self._calls.follow(
+            token,
+            lambda place: self._calls.on_place(
+                "rotate_session",
+                app,
+                place,
+                hash_of(token),
+                now,
+                nonce,
+                hash_of(rotated_token(token, nonce, place)),
+                grace,
+            ),
+        )
+        if status == ROTATED:
+            self._note(app, now)
+            return rotated_token(token, items[0], place)
+        return token if status == OK else None
 
     def kill_session(self, app: str, token: str) -> int:
         """Ends a session. Returns 1 if it was alive, else 0."""
-        status, _ = self._run_on_session("kill_session", app, token, self._now())
-        return int(status == OK)
+        reply = self._calls.on_token("kill_session", app, token, self._now())
+        return int(reply.status in (OK, ROTATED))
 
-    def list_sessions_of_id(self, app: str, id: str, limit: int | None = None, after: Cursor | None = None) -> Page:
+    def list_sessions_of_id(
+        self, app: str, id: str, limit: int | None = None, after: Cursor | None = None, *, details: bool = False
+    ) -> Page:
         """The sessions of the user `id`. Paging is as in `list_sessions_of_app`."""
-        partition = self._keys.partition(app, partition_number_of_id(id))
-        return read_page(self._client, find_of_id(self._client, partition, id, after, limit), self._now(), limit)
+        entries = find_of_id(self._client, self._partition_of_id(app, id), id, after, limit)
+        return read_page(self._client, entries, self._now(), limit, id=id, details=details)
 
-    def list_sessions_of_app(self, app: str, dt: int, limit: int | None = None, after: Cursor | None = None) -> Page:
+    def list_sessions_of_app(
+        self, app: str, dt: int, limit: int | None = None, after: Cursor | None = None, *, details: bool = False
+    ) -> Page:
         """The sessions used in the last `dt` seconds that follow the cursor `after`, the most recently used first.
 
         Listing does not use a session: neither its counters nor its times change. The page ends after `limit` sessions,
@@ -125,12 +224,22 @@ class SessionStore:
         """
         now = self._now()
         entries = find_of_app(self._client, self._keys.partitions(app), now - dt, after, limit)
-        return read_page(self._client, entries, now, limit)
+        return read_page(self._client, entries, now, limit, details=details)
 
-    def kill_sessions_of_id(self, app: str, id: str) -> int:
-        """Ends all sessions of the user `id`. Returns how many were alive."""
-        partition = self._keys.partition(app, partition_number_of_id(id))
-        return kill_all(self._client, [partition], *user_range(id), self._now)
+    def kill_sessions_of_id(self, app: str, id: str, devices: Devices = ALL_DEVICES) -> int:
+        """Ends sessions of the user `id`. Returns how many were alive.
+
+        Raises Conflict, and ends nothing, when the session to spare is no live session of this user.
+        """
+        partition = self._partition_of_id(app, id)
+        if devices.only is not None:
+            return kill_these(self._client, partition, [ids_member(id, devices.only)], self._now())
+        spared = None
+        if devices.spared is not None:
+            if not is_alive(self._client, partition, id, devices.spared, self._now()):
+                raise Conflict("except must be the handle of a live session of this user")
+            spared = ids_member(id, devices.spared)
+        return kill_all(self._client, [partition], *user_range(id), self._now, spared)
 
     def kill_sessions_of_app(self, app: str) -> int:
         """Ends all sessions that exist when this begins. Returns how many were alive."""
@@ -173,24 +282,60 @@ class SessionStore:
                 errors[app] = error
         return AppsResult(total, errors)
 
-    def _run_on_session(self, script: str, app: str, token: str, *args: Argument) -> tuple[bytes, list[Any]]:
-        [reply] = self._client.run(self._call_on_session(script, app, token, *args))
-        return status_of(reply)
+    def list_apps(self, visible: Callable[[str], bool], limit: int | None = None, after: str = "") -> AppsPage:
+        """The apps whose name is `visible` and follows `after`, by name; at most `limit`, or MAX_APPS."""
+        most = limit or MAX_APPS
+        [reply] = self._client.run(("SMEMBERS", self._keys.apps))
+        names = sorted(name for text in items_of(reply) if (name := text.decode(errors="replace")) > after)
+        page = [name for name in names if APP.fullmatch(name) and visible(name)]
+        shown = page[:most]
+        counts = iter(self._client.run(*(command for name in shown for command in self._counts_of(name))))
+        apps = []
+        for name in shown:
+            sessions = users = 0
+            for _ in range(PARTITIONS):
+                # Each of the first two is at least the number of live sessions.
+                unexpired, used, active = (number_of(next(counts)) for _ in range(3))
+                sessions += min(unexpired, used)
+                users += active
+            apps.append(App(name, sessions, users))
+        return AppsPage(apps, shown[-1] if len(page) > most else None)
 
-    def _call_on_session(self, script: str, app: str, token: str, *args: Argument) -> ScriptCall:
-        partition = self._keys.partition(app, partition_number_of_token(token))
-        handle = handle_of(token)
-        return script_call(script, [*partition.index, partition.session(handle)], handle, *args)
+    def _counts_of(self, app: str) -> Iterator[PlainCommand]:
+        now = self._now()
+        for partition in self._keys.partitions(app):
+            # A closed session has an entry in the first only, and one that expired has an entry in the second only.
+            yield ("ZCOUNT", partition.expiry, now, "+inf")
+            yield ("ZCARD", partition.recent)
+            yield ("ZCARD", partition.users)
 
-    def _used(self, app: str, fields: Sequence[bytes], now: int) -> Session:
-        """The session that was just used. Adds its app to the list of apps again from time to time."""
+    def _partition_of_id(self, app: str, id: str) -> Partition:
+        return self._keys.partition(app, partition_number_of_id(id))
+
+    def _session(
+        self, app: str, reply: Reply, now: int, *, details: bool, can_be_closed: bool = False
+    ) -> Session | None:
+        """The session in the reply of a script. None for a missing one."""
+        status, items, place = reply
+        is_closed = status == CLOSED
+        if status not in (OK, ROTATED) and not (is_closed and can_be_closed):
+            return None
+        self._note(app, now)
+        handle = place.handle if details else None
+        return to_session(items[0], now, handle, rotated=status == ROTATED, closed=is_closed)
+
+    def _note(self, app: str, now: int) -> None:
+        """Adds the app of a session that was just used to the list of apps again, from time to time."""
         if now - self._noted.get(app, 0) >= _NOTE_SECONDS:
             self._noted[app] = now
             # Redis may have evicted the list, and without it nothing sweeps the app. The session has been used already,
             # so the answer does not depend on this. If it fails, the next attempt follows in _NOTE_SECONDS.
             with suppress(StoreUnavailable):
                 self._client.run(("SADD", self._keys.apps, app))
-        return to_session(fields, now)
 
     def _now(self) -> int:
         return int(self._clock())
+
+
+def _text(ttl: int | None) -> Argument:
+    return "" if ttl is None else ttl

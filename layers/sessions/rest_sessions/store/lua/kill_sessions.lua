@@ -2,6 +2,7 @@
 -- include: record.lua
 -- include: session.lua
 -- include: index.lua
+-- include: ending.lua
 --
 -- KEYS[1..4]  ids, users, recent, expiry
 -- KEYS[5..*]  the sessions
@@ -10,13 +11,20 @@
 -- Returns     how many were alive
 local now = tonumber(ARGV[1])
 local killed = 0
-local handles, owners = {}, {}
+local handles, owners, is_reused = {}, {}, {}
 for i = 2, #ARGV do
-  if is_alive(read_times(KEYS[i + 3]), now) then
-    killed = killed + 1
+  local key = KEYS[i + 3]
+  local owner, handle = split_ids_member(ARGV[i])
+  owners[i - 1], handles[i - 1] = owner, handle
+  local session = read_state(key)
+  if is_of_another(session, owner) then
+    is_reused[handle] = is_session(session)
+  else
+    if is_alive(session, now) then
+      killed = killed + 1
+    end
+    remove_hash(key, session, now)
   end
-  owners[i - 1], handles[i - 1] = split_ids_member(ARGV[i])
 end
-redis.call('UNLINK', unpack(KEYS, 5))
-remove_from_index(index_of(KEYS), handles, owners)
+remove_from_index(index_of(KEYS), handles, owners, is_reused)
 return killed

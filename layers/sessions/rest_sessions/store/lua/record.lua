@@ -1,12 +1,12 @@
 -- How sessions are stored: the forms of hash fields and of index members. store/record.py has the same forms in Python.
-local HANDLE_LENGTH = 32
+local HANDLE_LENGTH = 22
 
 -- Whether a hash field holds a datum of the session.
 local function is_datum(field)
   return field:sub(1, 2) == 'd:'
 end
 
--- A member of `ids`.
+-- A member of `ids`. An anonymous session has the id ''.
 local function ids_member(id, handle)
   return id .. '\0' .. handle
 end
@@ -14,6 +14,12 @@ end
 -- The id and the handle in a member of `ids`.
 local function split_ids_member(member)
   return member:sub(1, -HANDLE_LENGTH - 2), member:sub(-HANDLE_LENGTH)
+end
+
+-- Whether a member of `ids` has the form that this program writes. Left by another, it must not count as a session.
+local function is_ids_member(member, id)
+  local handle = member:sub(-HANDLE_LENGTH)
+  return member == ids_member(id, handle) and not handle:find('[^A-Za-z0-9]')
 end
 
 -- The lexical range of all members of `ids` of one user.

@@ -1,6 +1,20 @@
--- Reads a session and decides whether it is alive.
+-- Reads the hash under a handle, and decides what a caller finds there.
 -- A call of Redis takes longer than the rest of most scripts, and converting a number takes longer than passing its
 -- text on. So scripts make few calls and keep texts as they are.
+
+-- Redis drops a hash this many seconds after the session's expiry time. So a live session never vanishes, although the
+-- clocks of the callers differ a little.
+local LINGER = 60
+-- The same login, or the same create with a caller's own token, is recognised for this many seconds.
+local REPEATABLE = 60
+
+-- What a listing or an answer shows of a session, beside its data.
+local SHOWN = { 'id', 'ip', 'r', 'w', 'ttl', 'used', 'created', 'ends', 'no_resave' }
+-- All fields of a session, a pointer or a mark, but the data.
+local STATE = {
+  'token', 'old_token', 'nonce', 'grace', 'grace_ends', 'cas', 'claim', 'call', 'capped',
+  'closed', 'closed_for', 'closed_by', 'closed_until', 'to', 'killed', unpack(SHOWN),
+}
 
 -- Runs a command that reads the hash at `key`. A key of another type reads as no hash: one damaged key must not fail a
 -- whole listing. Any other error is raised.
@@ -16,25 +30,97 @@ local function read_hash(command, key, ...)
   return {}
 end
 
--- The hash as a table, or nil when there is none or it lost a field; and the list of fields and values that it was made
--- from.
+-- The hash as a table, and the list of fields and values that it was made from.
 local function read_session(key)
   local fields = read_hash('HGETALL', key)
   local session = {}
   for i = 1, #fields, 2 do
     session[fields[i]] = fields[i + 1]
   end
-  local is_whole = session.id and session.ip and session.r and session.w and session.ttl and session.used
-  return is_whole and session, fields
+  return session, fields
 end
 
--- The part of the table that `is_alive` needs, which is small even when the session has much data; or nil.
-local function read_times(key)
-  local f = read_hash('HMGET', key, 'id', 'ttl', 'used', 'ends')
-  return f[1] and f[2] and f[3] and { id = f[1], ttl = f[2], used = f[3], ends = f[4] }
+-- The table without the data, which may be large.
+local function read_state(key)
+  local values = read_hash('HMGET', key, unpack(STATE))
+  local session = {}
+  for i, field in ipairs(STATE) do
+    session[field] = values[i] or nil
+  end
+  return session
 end
 
--- Whether there is a session and its expiry time has not passed.
+-- Field and value of what an answer shows, in turn.
+local function shown_fields(session)
+  local fields = {}
+  for _, field in ipairs(SHOWN) do
+    if session[field] then
+      fields[#fields + 1] = field
+      fields[#fields + 1] = session[field]
+    end
+  end
+  return fields
+end
+
+-- Whether the table is a session that lost no field, and not a pointer, a mark or nothing.
+local function is_session(session)
+  return session.id and session.ip and session.r and session.w and session.ttl and session.used and session.created
+    and session.token and true
+end
+
+-- When a session or a pointer expires: at the earlier of its idle timeout and its fixed end.
+local function expires_at(session)
+  local idle_end, fixed_end = session.used + session.ttl, tonumber(session.ends)
+  return fixed_end and fixed_end < idle_end and fixed_end or idle_end
+end
+
+-- Until when a session is kept: a closed one for the requests under way, and for the same login once more.
+local function kept_until(session)
+  return session.closed and math.max(session.closed_until, session.closed + REPEATABLE) or expires_at(session)
+end
+
+-- Whether there is a session that no login has closed and whose expiry time has not passed.
 local function is_alive(session, now)
-  return session and now <= (tonumber(session.ends) or session.used + session.ttl)
+  return is_session(session) and not session.closed and now <= expires_at(session)
+end
+
+-- Whether `token` is the session's own: OK, or ROTATED for the token before the last rotation; STALE when the grace of
+-- that one is over; else MISSING.
+local function fit_of(session, token, now)
+  if token == session.token then
+    return 'OK'
+  end
+  if token ~= session.old_token then
+    return 'MISSING'
+  end
+  return (not session.grace_ends or now <= tonumber(session.grace_ends)) and 'ROTATED' or 'STALE'
+end
+
+-- What the caller with `token` finds: OK or ROTATED for a session that is alive, CLOSED for one that a login has closed
+-- and that is still shown, ELSEWHERE for a pointer; STALE or MISSING.
+local function status_of(session, token, now)
+  if session.to then
+    return 'ELSEWHERE'
+  end
+  if not is_session(session) then
+    return 'MISSING'
+  end
+  local fit = fit_of(session, token, now)
+  if session.closed then
+    return (fit == 'OK' or fit == 'ROTATED') and now <= tonumber(session.closed_until) and 'CLOSED' or 'MISSING'
+  end
+  return now <= expires_at(session) and fit or 'MISSING'
+end
+
+-- Whether the status lets the caller use the session.
+local function is_usable(status)
+  return status == 'OK' or status == 'ROTATED'
+end
+
+-- Whether a caller's own token is taken: by a session, by a pointer, or by a session that was killed before its time.
+local function is_taken(earlier, now)
+  if earlier.killed then
+    return now <= tonumber(earlier.killed)
+  end
+  return (earlier.to or is_session(earlier)) and now <= math.max(expires_at(earlier), kept_until(earlier))
 end

@@ -1,74 +1,72 @@
--- Writes data of a session and counts the write, unless the data would be over a limit.
--- include: record.lua
+-- Writes data of a session and counts the write, unless the data would be over a limit or `w` is not as expected.
 -- include: session.lua
 -- include: index.lua
+-- include: data.lua
+-- include: use.lua
+-- include: pointer.lua
 --
--- KEYS[1..4]  ids, users, recent, expiry
--- KEYS[5]     the session
--- ARGV[1]     handle
--- ARGV[2]     now, seconds
--- ARGV[3]     the most data fields that a session may have
--- ARGV[4]     the most bytes that its data fields and values may have
--- ARGV[5]     n, the number of following arguments that are fields to write and their values
--- ARGV[6..*]  n/2 pairs of field and value to write, then the fields to remove
--- Returns     {OK, fields and values of the hash after this write, but `used` before it}, or {MISSING}, or
---             {TOO_LARGE, number of data fields, their bytes} when the data would be over a limit: nothing is changed
-local key, handle, now = KEYS[5], ARGV[1], tonumber(ARGV[2])
-local most_fields, most_bytes, n = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local FIRST = 6
+-- KEYS[1..4]   ids, users, recent, expiry
+-- KEYS[5]      the session
+-- ARGV[1]      handle
+-- ARGV[2]      hash of the token
+-- ARGV[3]      now, seconds
+-- ARGV[4]      the session's new ttl, seconds, or '' to keep it
+-- ARGV[5]      1 to remove all data that are not written, else 0
+-- ARGV[6]      what `w` must be, or '' for anything
+-- ARGV[7]      a text that no other call has
+-- ARGV[8]      1 when this call may have run already, else 0
+-- ARGV[9]      the most data fields that a session may have
+-- ARGV[10]     the most bytes that its data fields and values may have
+-- ARGV[11]     n, the number of following arguments that are fields to write and their values
+-- ARGV[12..*]  n/2 pairs of field and value to write, then the fields to remove
+-- Returns      {OK or ROTATED, fields and values after this write, but `used` before it}, or {ELSEWHERE, partition}, or
+--              {MISSING, STALE or CLOSED}; and when nothing is changed, {CONFLICT, w}, {UNKNOWN} if it cannot be told
+--              whether this call has run already, or {TOO_LARGE, number of data fields, their bytes}
+local key, handle, token, now, ttl = KEYS[5], ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local replaces, expected, call, is_resent = ARGV[5] == '1', ARGV[6], ARGV[7], ARGV[8] == '1'
+local most_fields, most_bytes, n = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
+local FIRST = 12
 
 local session, fields = read_session(key)
-if not is_alive(session, now) then
-  return { 'MISSING' }
+renew_pointer(key, session, now, ttl)
+local status = status_of(session, token, now)
+if not is_usable(status) then
+  return { status, session.to }
 end
 
-local written, removed = {}, {}
-for i = FIRST, FIRST + n - 1, 2 do
-  written[ARGV[i]] = ARGV[i + 1]
-end
-for i = FIRST + n, #ARGV do
-  removed[ARGV[i]] = true
-end
-
--- Turns `fields` into the state after this write: first the fields that stay, in their order, then the new ones.
-local last, place_of_w, data_fields, bytes = 0, 0, 0, 0
-for i = 1, #fields, 2 do
-  local field = fields[i]
-  if not removed[field] then
-    local value = written[field]
-    if value then
-      written[field] = nil
-    else
-      value = fields[i + 1]
-    end
-    fields[last + 1], fields[last + 2] = field, value
-    last = last + 2
-    if is_datum(field) then
-      data_fields = data_fields + 1
-      bytes = bytes + #field + #value
-    elseif field == 'w' then
-      place_of_w = last
-    end
+local function answer(data)
+  for _, text in ipairs(shown_fields(session)) do
+    data[#data + 1] = text
   end
-end
-for i = #fields, last + 1, -1 do
-  fields[i] = nil
-end
-for i = FIRST, FIRST + n - 1, 2 do
-  local field, value = ARGV[i], ARGV[i + 1]
-  if written[field] then
-    fields[last + 1], fields[last + 2] = field, value
-    last = last + 2
-    data_fields = data_fields + 1
-    bytes = bytes + #field + #value
-  end
-end
-if data_fields > most_fields or bytes > most_bytes then
-  return { 'TOO_LARGE', data_fields, bytes }
+  return { status, data }
 end
 
-if #ARGV >= FIRST + n then
-  redis.call('HDEL', key, unpack(ARGV, FIRST + n))
+local changes = {}
+if expected ~= '' then
+  -- `cas` names the last write that expected a `w`, and the `w` that it made. Only one write can have made each `w`.
+  local own = next_count(expected)
+  local made, by = (session.cas or ''):match('^(%d+):(.*)$')
+  if made == own and by == call then
+    return answer((write_data(fields, {}, 1, 0, false)))
+  end
+  if session.w ~= expected then
+    local may_have_run = is_resent and made and tonumber(made) > tonumber(own)
+    return may_have_run and { 'UNKNOWN' } or { 'CONFLICT', session.w }
+  end
+  changes = { 'cas', own .. ':' .. call }
 end
-fields[place_of_w] = use_session(index_of(KEYS), key, handle, session, 'w', now, unpack(ARGV, FIRST, FIRST + n - 1))
-return { 'OK', fields }
+
+local data, removed, bytes = write_data(fields, ARGV, FIRST, n, replaces)
+if #data / 2 > most_fields or bytes > most_bytes then
+  return { 'TOO_LARGE', #data / 2, bytes }
+end
+if removed[1] then
+  redis.call('HDEL', key, unpack(removed))
+end
+for i = FIRST, FIRST + n - 1 do
+  changes[#changes + 1] = ARGV[i]
+end
+session.w = next_count(session.w)
+changes[#changes + 1], changes[#changes + 2] = 'w', session.w
+use_session(index_of(KEYS), key, handle, session, status, now, ttl, changes)
+return answer(data)

@@ -1,0 +1,195 @@
+"""Creates sessions. A login, a caller's own token and a cap on a user's sessions take further steps.
+
+Each step is atomic, and a creation can break off after any of them: the same call, made again, then goes on. If it is
+refused, it undoes its earlier steps.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from rest_sessions.connection.client import Client
+from rest_sessions.connection.commands import Argument, ScriptCall
+from rest_sessions.errors import TokenInUse, TooManySessions
+from rest_sessions.limits import MAX_DATA_BYTES, MAX_KEYS, check_data_size
+from rest_sessions.model import Cap, Created, Data, Login, Timeouts
+
+from .batches import kill_these
+from .calls import SessionCalls
+from .keys import PARTITIONS, Keyspace, partition_number_of_id
+from .listings import rank_of_id
+from .record import field_of, fields_of, ids_member
+from .replies import FOREIGN, OK, TOKEN_IN_USE, TOO_LARGE, TOO_MANY, number_of, status_of
+from .tokens import Place, hash_of, new_token, place_of
+
+# The most sessions of a user at which one script looks, because Redis serves nobody else meanwhile.
+_LOOKED_AT = 128
+# How many of the sessions that logins of a user closed are spared when the user has more sessions than that.
+_SPARED_CLOSED = 16
+
+_NO_CAP = Cap(0)
+
+
+@dataclass(frozen=True)
+class NewSession:
+    """A session to create. `id` is empty for an anonymous one, `token` the caller's own."""
+
+    app: str
+    id: str
+    ip: str
+    timeouts: Timeouts
+    data: Data
+    login: Login | None = None
+    cap: Cap | None = None
+    token: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """By this, a create with the same token is recognised as the same: it has the same user and data."""
+        texts = [self.id, *(text for key, value in self.data.items() for text in (key, value or ""))]
+        return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:32]
+
+
+class Creation:
+    """One call of `create`."""
+
+    def __init__(
+        self, client: Client, keys: Keyspace, calls: SessionCalls, now: Callable[[], int], new: NewSession
+    ) -> None:
+        self._client = client
+        self._keys = keys
+        self._calls = calls
+        self._now = now
+        self._new = new
+        # No other call has this text. So a call undoes only what itself has done.
+        self._call_id = secrets.token_hex(8)
+
+    def run(self) -> Created:
+        """Creates the session. Raises TooLarge, TokenInUse or TooManySessions, and then nothing is changed."""
+        new = self._new
+        # Run only after a refusal. After any other error the session may exist.
+        undo = ExitStack()
+        try:
+            login = self._close(new.login, undo) if new.login else None
+            token, place = self._claim(new.token, undo) if new.token else self._new_token()
+            killed = self._make(token, place, login.data if login else fields_of(new.data))
+        except (TokenInUse, TooManySessions):
+            undo.close()
+            raise
+        if login and login.is_foreign:
+            self._calls.on_token("kill_session", new.app, login.token, self._now())
+        return Created(
+            token,
+            place.handle,
+            taken_over=login.has_taken_over if login else None,
+            killed=killed if new.cap and not new.cap.refuses else None,
+        )
+
+    def _close(self, login: Login, undo: ExitStack) -> "_ClosedSession":
+        """Closes the session that the login takes over, and takes its data."""
+        new = self._new
+        written = fields_of(new.data)
+        removed = [field_of(key) for key, value in new.data.items() if value is None]
+        status, items, place = self._calls.on_token(
+            "close_session",
+            new.app,
+            login.token,
+            self._now(),
+            login.grace,
+            new.id,
+            self._call_id,
+            MAX_KEYS,
+            MAX_DATA_BYTES,
+            len(written),
+            *written,
+            *removed,
+        )
+        if status == TOO_LARGE:
+            check_data_size(*items)
+        if status != OK:
+            return _ClosedSession(login.token, written, has_taken_over=False, is_foreign=status == FOREIGN)
+        undo.callback(lambda: self._calls.on_place("reopen_session", new.app, place, self._now(), self._call_id))
+        return _ClosedSession(login.token, items[0], has_taken_over=True)
+
+    def _new_token(self) -> tuple[str, Place]:
+        id = self._new.id
+        token = new_token(partition_number_of_id(id) if id else secrets.randbelow(PARTITIONS))
+        return token, place_of(token)
+
+    def _claim(self, token: str, undo: ExitStack) -> tuple[str, Place]:
+        """Claims the caller's own token, if its partition is not that of the user."""
+        new = self._new
+        place = place_of(token)
+        number = partition_number_of_id(new.id) if new.id else place.partition
+        if number != place.partition:
+            claim = (self._now(), f"{number:x}", new.digest, self._call_id, *self._timeouts())
+            self._run(self._calls.call("claim_token", new.app, place, *claim))
+            undo.callback(self._calls.on_place, "release_token", new.app, place, self._call_id)
+        return token, Place(number, place.handle)
+
+    def _make(self, token: str, place: Place, fields: Sequence[Argument]) -> int:
+        """Makes the session itself. Returns how many others it ended."""
+        new = self._new
+        cap = new.cap or _NO_CAP
+        digest = new.digest if new.token else ""
+        others: list[str] = []
+        killed = 0
+        while True:
+            session = (hash_of(token), self._now(), new.id, new.ip, *self._timeouts(), digest)
+            limits = (cap.most, int(cap.refuses), _LOOKED_AT, len(others))
+            create = self._calls.call(
+                "create_session", new.app, place, *session, *limits, *others, *fields, others=others
+            )
+            status, items = self._run(create)
+            if status == OK:
+                return killed + number_of(items[0])
+            # Other logins of the user may come in between, so this may be needed more than once.
+            others = [handle.decode() for handle in items]
+            if len(others) > _LOOKED_AT:
+                killed += self._make_room(place, cap)
+                others = []
+
+    def _run(self, call: ScriptCall) -> tuple[bytes, list[Any]]:
+        # The app is added after the session exists, so that a sweep which forgets the app meanwhile sees the session.
+        reply, _ = self._client.run(call, ("SADD", self._keys.apps, self._new.app))
+        status, items = status_of(reply)
+        if status == TOKEN_IN_USE:
+            raise TokenInUse
+        if status == TOO_MANY and self._new.cap:
+            raise TooManySessions(self._new.cap.most)
+        return status, items
+
+    def _make_room(self, place: Place, cap: Cap) -> int:
+        """Ends sessions of a user who has more than one script looks at. Returns how many were alive."""
+        new = self._new
+        partition = self._keys.partition(new.app, place.partition)
+        ranks = rank_of_id(self._client, partition, new.id, self._now(), _LOOKED_AT)
+        ranks.pop(place.handle, None)
+        latest_first = sorted(ranks, key=lambda handle: (abs(ranks[handle]), handle), reverse=True)
+        alive = [handle for handle in latest_first if ranks[handle] > 0]
+        if cap.refuses and len(alive) >= cap.most:
+            raise TooManySessions(cap.most)
+        closed = [handle for handle in latest_first if ranks[handle] < 0]
+        stay = {*alive[: cap.most - 1], *closed[:_SPARED_CLOSED]}
+        members = [ids_member(new.id, handle) for handle in latest_first if handle not in stay]
+        return kill_these(self._client, partition, members, self._now())
+
+    def _timeouts(self) -> tuple[Argument, ...]:
+        """ttl, the seconds until the fixed end or "", and whether that is the end of `no_resave`."""
+        timeouts = self._new.timeouts
+        fixed = timeouts.fixed
+        return timeouts.ttl, "" if fixed is None else fixed, int(timeouts.no_resave)
+
+
+@dataclass(frozen=True)
+class _ClosedSession:
+    """What the first step of a login found: the data of the new session, as fields and values."""
+
+    token: str
+    data: Sequence[Argument]
+    has_taken_over: bool
+    # It is another user's, so nothing was taken, and it ends.
+    is_foreign: bool = False

@@ -1,0 +1,46 @@
+-- Claims a caller's own token by a pointer to the partition of its session, before the session is made there.
+-- A pointer is never pointed anew while it lives.
+-- include: session.lua
+-- include: index.lua
+-- include: pointer.lua
+-- include: ending.lua
+--
+-- KEYS[1..4]  ids, users, recent, expiry
+-- KEYS[5]     the pointer
+-- ARGV[1]     handle
+-- ARGV[2]     now, seconds
+-- ARGV[3]     the hex digit of the session's partition
+-- ARGV[4]     digest of the create: the same create may claim the token again for REPEATABLE seconds
+-- ARGV[5]     a text that no other call has
+-- ARGV[6]     ttl, seconds
+-- ARGV[7]     the seconds until the fixed end, or '' for none
+-- ARGV[8]     1 when the fixed end is that of `no_resave`, else 0
+-- Returns     {OK} or {TOKEN_IN_USE}
+local key, handle, now, to, claim, call = KEYS[5], ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
+local ttl, fixed, no_resave = ARGV[6], ARGV[7], ARGV[8] == '1'
+
+local earlier = read_state(key)
+if earlier.to == to and earlier.claim == claim and now <= earlier.created + REPEATABLE then
+  if earlier.call ~= call then
+    -- Two calls need the pointer, so neither may release it.
+    redis.call('HSET', key, 'call', '')
+  end
+  return { 'OK' }
+end
+if is_taken(earlier, now) then
+  return { 'TOKEN_IN_USE' }
+end
+local fields = { 'to', to, 'claim', claim, 'call', call, 'ttl', ttl, 'used', now, 'created', now }
+if fixed ~= '' then
+  fields[#fields + 1], fields[#fields + 2] = 'ends', now + fixed
+end
+if no_resave then
+  fields[#fields + 1], fields[#fields + 2] = 'no_resave', '1'
+end
+replace_hash(key, fields)
+expire_pointer(key, ttl)
+if earlier.id then
+  -- What is left of an anonymous session, which had this token before.
+  remove_from_index(index_of(KEYS), { handle }, { earlier.id }, {})
+end
+return { 'OK' }

@@ -1,0 +1,37 @@
+-- Gives a session a new token. The old one goes on to work for a grace, which begins when the new one is first used.
+-- Only the caller can make the new token, from the old one and a nonce. Whoever comes with the old token gets the first
+-- nonce, and so the same new token.
+-- include: session.lua
+-- include: index.lua
+-- include: use.lua
+-- include: pointer.lua
+--
+-- KEYS[1..4]  ids, users, recent, expiry
+-- KEYS[5]     the session
+-- ARGV[1]     handle
+-- ARGV[2]     hash of the token
+-- ARGV[3]     now, seconds
+-- ARGV[4]     nonce
+-- ARGV[5]     hash of the token that the caller makes with this nonce
+-- ARGV[6]     grace, seconds
+-- Returns     {ROTATED, nonce}: the token and this nonce make the new token; {OK} when the token is itself the new one;
+--             {ELSEWHERE, partition}; {MISSING, STALE or CLOSED}
+local key, handle, token, now = KEYS[5], ARGV[1], ARGV[2], tonumber(ARGV[3])
+local nonce, new_token, grace = ARGV[4], ARGV[5], ARGV[6]
+
+local session = read_state(key)
+renew_pointer(key, session, now, '')
+local status = status_of(session, token, now)
+if not is_usable(status) then
+  return { status, session.to }
+end
+local changes = {}
+local is_in_grace = session.nonce and (not session.grace_ends or now <= tonumber(session.grace_ends))
+if status == 'OK' and not is_in_grace then
+  status = 'ROTATED'
+  session.nonce = nonce
+  redis.call('HDEL', key, 'grace_ends')
+  changes = { 'token', new_token, 'old_token', token, 'nonce', nonce, 'grace', grace }
+end
+use_session(index_of(KEYS), key, handle, session, status, now, '', changes)
+return { status, status == 'ROTATED' and session.nonce or nil }
