@@ -35,14 +35,14 @@ BATCH = 500
 
 
 class Batch:
-    """Takes the place of the client, but only collects commands. Replies OK to each."""
+    """Takes the place of the client, but only collects commands. Replies to each as to a create."""
 
     def __init__(self) -> None:
         self.commands: list[Command] = []
 
     def run(self, *commands: Command) -> list[Any]:
         self.commands += commands
-        return [[OK]] * len(commands)
+        return [[OK, 0]] * len(commands)
 
 
 class Context:

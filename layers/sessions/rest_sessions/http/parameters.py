@@ -244,12 +244,17 @@ class Parameter(NamedTuple):
     parse: Callable[..., Any]
     names: tuple[str, ...] = ()
 
-    def read(self, request: Request) -> Any:
-        """The parameter's value in a request. Raises an ApiError."""
-        if self.place == "body":
-            return self.parse(request)
-        texts = request.path if self.place == "path" else request.query
-        return self.parse(*[texts.get(name) for name in self.names])
+    def reader(self) -> Callable[[Request], Any]:
+        """A function that returns the parameter's value in a request, or raises an ApiError."""
+        place, parse, names = self
+        match place, names:
+            case "path", (name,):
+                return lambda request: parse(request.path.get(name))
+            case "query", (name,):
+                return lambda request: parse(request.query.get(name))
+            case "query", _:
+                return lambda request: parse(*map(request.query.get, names))
+        return parse
 
 
 PARAMETERS = {

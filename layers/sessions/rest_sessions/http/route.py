@@ -21,7 +21,7 @@ from rest_sessions.runtime import load_settings, open_store, report_unavailable
 from rest_sessions.telemetry import count, error_fields, logger
 
 from .audit import write_audit_log
-from .parameters import PARAMETERS, Parameter, parse_app
+from .parameters import PARAMETERS, parse_app
 from .request import Event, Request
 from .response import Response, Result, respond, respond_error
 
@@ -35,7 +35,7 @@ _PRINCIPAL = "principal"
 def route(
     operation: Operation | None,
     *,
-    needs: Needs = lambda **_: (),
+    needs: Needs | None = None,
     metrics: Metrics = MappingProxyType({}),
     is_audited: bool = False,
     seconds: float = REQUEST_SECONDS,
@@ -62,7 +62,7 @@ class Route:
         self,
         handler: Callable[..., Result],
         operation: Operation | None,
-        needs: Needs,
+        needs: Needs | None,
         metrics: Metrics,
         *,
         is_audited: bool,
@@ -78,10 +78,11 @@ class Route:
         self.seconds = seconds
         self._handler = handler
         self._takes_principal = _PRINCIPAL in arguments
-        self._path = self._of("path")
-        self._query = self._of("query")
-        self.query_names = [name for parameter in self._query.values() for name in parameter.names]
-        self._query_and_body = self._query | self._of("body")
+        self.query_names = [
+            name for parameter in self.parameters.values() if parameter.place == "query" for name in parameter.names
+        ]
+        self._path = self._readers("path")
+        self._query_and_body = self._readers("query") | self._readers("body")
         self._settings = load_settings()
         self._store = open_store()
 
@@ -115,11 +116,11 @@ class Route:
     def _serve(self, request: Request, principal: Principal | None) -> Response:
         if self.operation is not None and not self._is_allowed(principal, self.operation, request):
             raise Forbidden
-        arguments = {name: parameter.read(request) for name, parameter in self._path.items()}
+        arguments = {name: read(request) for name, read in self._path.items()}
         _check_names(request, self.query_names)
-        for name, parameter in self._query_and_body.items():
-            arguments[name] = parameter.read(request)
-        if not all(self._is_allowed(principal, operation, request) for operation in self.needs(**arguments)):
+        for name, read in self._query_and_body.items():
+            arguments[name] = read(request)
+        if self.needs and not all(self._is_allowed(principal, also, request) for also in self.needs(**arguments)):
             raise Forbidden
         if self._takes_principal:
             arguments[_PRINCIPAL] = principal
@@ -138,8 +139,8 @@ class Route:
             if value := compute(result):
                 count(metric, value)
 
-    def _of(self, place: str) -> dict[str, Parameter]:
-        return {name: parameter for name, parameter in self.parameters.items() if parameter.place == place}
+    def _readers(self, place: str) -> dict[str, Callable[[Request], Any]]:
+        return {name: parameter.reader() for name, parameter in self.parameters.items() if parameter.place == place}
 
     def _is_allowed(self, principal: Principal | None, operation: Operation, request: Request) -> bool:
         if principal is None:

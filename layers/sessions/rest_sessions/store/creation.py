@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from rest_sessions.connection.client import Client
@@ -64,8 +65,11 @@ class Creation:
         self._calls = calls
         self._now = now
         self._new = new
-        # No other call has this text. So a call undoes only what itself has done.
-        self._call_id = secrets.token_hex(8)
+
+    @cached_property
+    def _call_id(self) -> str:
+        """A text that no other call has. So a call undoes only what itself has done."""
+        return secrets.token_hex(8)
 
     def run(self) -> Created:
         """Creates the session. Raises TooLarge, TokenInUse or TooManySessions, and then nothing is changed."""

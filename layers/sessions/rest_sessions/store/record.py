@@ -1,17 +1,17 @@
 """How sessions are stored: the forms of hash fields and of index members. lua/record.lua has the same forms in Lua."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rest_sessions.model import Cursor, Data, Details, Session
 
 from .tokens import HANDLE_LENGTH
 
-_DATUM = "d:"
+_DATUM = b"d:"
 
 
 def field_of(key: str) -> bytes:
     """The hash field that holds the datum `key`."""
-    return f"{_DATUM}{key}".encode()
+    return _DATUM + key.encode()
 
 
 def fields_of(data: Data) -> list[bytes]:
@@ -19,42 +19,34 @@ def fields_of(data: Data) -> list[bytes]:
     return [text for key, value in data.items() if value is not None for text in (field_of(key), value.encode())]
 
 
-def data_of(fields: Sequence[bytes]) -> dict[str, str]:
-    """The data among the fields and values of a hash."""
-    return _data(_texts(fields))
-
-
-def _texts(fields: Sequence[bytes]) -> dict[str, str]:
-    pairs = iter(fields)
-    # Hashes of tokens are no text.
-    return {field.decode(): value.decode(errors="replace") for field, value in zip(pairs, pairs, strict=True)}
-
-
-def _data(hash: Mapping[str, str]) -> dict[str, str]:
-    return {field.removeprefix(_DATUM): value for field, value in hash.items() if field.startswith(_DATUM)}
-
-
 def to_session(
     fields: Sequence[bytes], now: int, handle: str | None, *, rotated: bool = False, closed: bool = False
 ) -> Session:
     """The session in the fields and values of a hash, as it is `now` (seconds), with details if `handle` is given."""
-    hash = _texts(fields)
-    ends = int(hash["ends"]) if "ends" in hash else None
-    created = int(hash["created"])
-    no_resave = "no_resave" in hash
+    state: dict[bytes, bytes] = {}
+    data: dict[str, str] = {}
+    pairs = iter(fields)
+    for name, value in zip(pairs, pairs, strict=True):
+        if name.startswith(_DATUM):
+            data[name[len(_DATUM) :].decode()] = value.decode()
+        else:
+            state[name] = value
+    ends = int(state[b"ends"]) if b"ends" in state else None
+    no_resave = b"no_resave" in state
     details = None
     if handle is not None:
+        created = int(state[b"created"])
         lifetime = None if ends is None or no_resave else ends - created
         details = Details(handle, max(now - created, 0), lifetime)
     return Session(
-        id=hash["id"],
-        r=int(hash["r"]),
-        w=int(hash["w"]),
-        ttl=max(ends - now, 0) if no_resave and ends is not None else int(hash["ttl"]),
-        idle=max(now - int(hash["used"]), 0),
-        ip=hash["ip"],
+        id=state[b"id"].decode(),
+        r=int(state[b"r"]),
+        w=int(state[b"w"]),
+        ttl=max(ends - now, 0) if no_resave and ends is not None else int(state[b"ttl"]),
+        idle=max(now - int(state[b"used"]), 0),
+        ip=state[b"ip"].decode(),
         no_resave=no_resave,
-        data=_data(hash),
+        data=data,
         rotated=rotated,
         closed=closed,
         details=details,

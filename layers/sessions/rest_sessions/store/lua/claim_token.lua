@@ -1,6 +1,7 @@
 -- Claims a caller's own token by a pointer to the partition of its session, before the session is made there.
 -- A pointer is never pointed anew while it lives.
 -- include: session.lua
+-- include: state.lua
 -- include: index.lua
 -- include: pointer.lua
 -- include: ending.lua

@@ -2,6 +2,7 @@
 -- A retry changes nothing: it finds the session, or writes it for the first time.
 -- include: record.lua
 -- include: session.lua
+-- include: state.lua
 -- include: index.lua
 -- include: ending.lua
 --

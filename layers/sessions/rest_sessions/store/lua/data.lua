@@ -13,27 +13,29 @@ local function write_data(fields, args, first, n, replaces)
   for i = first + n, #args do
     is_removed[args[i]] = true
   end
-  local data, removed, bytes = {}, {}, 0
-  local function add(field, value)
-    data[#data + 1], data[#data + 2] = field, value
-    bytes = bytes + #field + #value
-  end
+  local data, count, bytes, removed = {}, 0, 0, {}
   for i = 1, #fields, 2 do
     local field = fields[i]
     if is_datum(field) then
-      if written[field] then
-        add(field, written[field])
+      local value = written[field]
+      if value then
         written[field] = nil
-      elseif replaces or is_removed[field] then
-        removed[#removed + 1] = field
+      elseif not replaces and not is_removed[field] then
+        value = fields[i + 1]
+      end
+      if value then
+        data[count + 1], data[count + 2] = field, value
+        count, bytes = count + 2, bytes + #field + #value
       else
-        add(field, fields[i + 1])
+        removed[#removed + 1] = field
       end
     end
   end
   for i = first, first + n - 1, 2 do
-    if written[args[i]] then
-      add(args[i], args[i + 1])
+    local field, value = args[i], args[i + 1]
+    if written[field] then
+      data[count + 1], data[count + 2] = field, value
+      count, bytes = count + 2, bytes + #field + #value
     end
   end
   return data, removed, bytes

@@ -1,5 +1,6 @@
 -- Kills one session.
 -- include: session.lua
+-- include: state.lua
 -- include: index.lua
 -- include: ending.lua
 --

@@ -1,6 +1,7 @@
 -- Kills sessions of one partition. A session whose hash is already gone is only removed from the index.
 -- include: record.lua
 -- include: session.lua
+-- include: state.lua
 -- include: index.lua
 -- include: ending.lua
 --

@@ -1,5 +1,6 @@
 -- Tells when each of a user's sessions in one partition was last used, without reading the data.
 -- include: session.lua
+-- include: state.lua
 --
 -- KEYS[1..*]  the sessions
 -- ARGV[1]     now, seconds

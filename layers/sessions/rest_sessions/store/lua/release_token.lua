@@ -1,6 +1,6 @@
 -- Removes a pointer again, because the create that claimed its token was refused.
 -- If another call needs it as well, it stays.
--- include: session.lua
+-- include: state.lua
 --
 -- KEYS[1..4]  ids, users, recent, expiry
 -- KEYS[5]     the pointer

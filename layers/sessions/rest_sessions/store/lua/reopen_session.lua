@@ -1,6 +1,7 @@
 -- Opens a session again that a login closed, because the login was refused.
 -- If the session was killed meanwhile, or another call has taken its data as well, nothing is changed.
 -- include: session.lua
+-- include: state.lua
 -- include: index.lua
 --
 -- KEYS[1..4]  ids, users, recent, expiry

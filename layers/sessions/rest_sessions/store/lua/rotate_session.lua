@@ -2,6 +2,7 @@
 -- Only the caller can make the new token, from the old one and a nonce. Whoever comes with the old token gets the first
 -- nonce, and so the same new token.
 -- include: session.lua
+-- include: state.lua
 -- include: index.lua
 -- include: use.lua
 -- include: pointer.lua

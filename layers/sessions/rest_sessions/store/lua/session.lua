@@ -8,14 +8,6 @@ local LINGER = 60
 -- The same login, or the same create with a caller's own token, is recognised for this many seconds.
 local REPEATABLE = 60
 
--- What a listing or an answer shows of a session, beside its data.
-local SHOWN = { 'id', 'ip', 'r', 'w', 'ttl', 'used', 'created', 'ends', 'no_resave' }
--- All fields of a session, a pointer or a mark, but the data.
-local STATE = {
-  'token', 'old_token', 'nonce', 'grace', 'grace_ends', 'cas', 'claim', 'call', 'capped',
-  'closed', 'closed_for', 'closed_by', 'closed_until', 'to', 'killed', unpack(SHOWN),
-}
-
 -- Runs a command that reads the hash at `key`. A key of another type reads as no hash: one damaged key must not fail a
 -- whole listing. Any other error is raised.
 local function read_hash(command, key, ...)
@@ -38,28 +30,6 @@ local function read_session(key)
     session[fields[i]] = fields[i + 1]
   end
   return session, fields
-end
-
--- The table without the data, which may be large.
-local function read_state(key)
-  local values = read_hash('HMGET', key, unpack(STATE))
-  local session = {}
-  for i, field in ipairs(STATE) do
-    session[field] = values[i] or nil
-  end
-  return session
-end
-
--- Field and value of what an answer shows, in turn.
-local function shown_fields(session)
-  local fields = {}
-  for _, field in ipairs(SHOWN) do
-    if session[field] then
-      fields[#fields + 1] = field
-      fields[#fields + 1] = session[field]
-    end
-  end
-  return fields
 end
 
 -- Whether the table is a session that lost no field, and not a pointer, a mark or nothing.

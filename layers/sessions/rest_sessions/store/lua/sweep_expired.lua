@@ -2,6 +2,7 @@
 -- Also removes what a login closed and what is no longer kept.
 -- include: record.lua
 -- include: session.lua
+-- include: state.lua
 -- include: index.lua
 -- include: ending.lua
 --

@@ -1,5 +1,6 @@
 -- Starts the idle timeout of a session again, and counts nothing.
 -- include: session.lua
+-- include: state.lua
 -- include: index.lua
 -- include: use.lua
 -- include: pointer.lua
