@@ -259,7 +259,8 @@ class _SessionHistory:
 
         # The last read shows it, or an answered kill.
         self.has_ended = bool(self.misses) or any(map(self._must_have_ended_by, self.kills))
-        # A login ends the session that it takes over, and another user's, without a count.
+        # A login ends the session that it takes over, and another user's, and no kill counts it.
+        self.was_taken_over = any(ender.taken_over for ender in self.kills if ender.taken_from)
         self.may_be_uncounted = any(ender.taken_from and self.may_have_ended_by(ender) for ender in self.kills)
 
     def _may_concern(self, ender: Call) -> bool:
@@ -397,7 +398,7 @@ def _miscounts(
 ) -> Iterator[str]:
     """Matches the counts of kills with the sessions that ended. Each count needs a session of its own."""
     ends: list[tuple[_SessionHistory, Callable[[Call], bool]]] = [
-        (session, session.may_have_ended_by) for session in sessions if session.has_ended
+        (session, session.may_have_ended_by) for session in sessions if session.has_ended and not session.was_taken_over
     ]
     if not exact:
         # A create that was resent made its session twice, and the first may have been killed and counted in between.

@@ -1,6 +1,7 @@
 """The contract over HTTP, through API Gateway or SAM's gateway, the authorizer, and functions in their containers."""
 
 import json
+import uuid
 from pathlib import Path
 
 import httpx
@@ -52,6 +53,49 @@ def test_no_resave(http, app) -> None:
     session = http.get(f"/{app}/get/{token}").json()
     assert session["no_resave"] is True
     assert 500 < session["ttl"] <= 600
+
+
+def test_a_login_and_a_rotation(http, app) -> None:
+    visitor = http.put(f"/{app}/create", params={"ip": IP}, json={"cart": [1, 2]}).json()["token"]
+    assert "id" not in http.get(f"/{app}/get/{visitor}").json()
+    login = {"ip": IP, "from": visitor, "max": 2, "details": 1}
+    created = http.put(f"/{app}/create/peter", params=login, json={"role": "user"}).json()
+    assert (created["from"], created["kill"]) == (1, 0)
+    assert http.get(f"/{app}/get/{visitor}").json()["closed"] is True
+    assert http.post(f"/{app}/set/{visitor}", json={"cart": []}).json().get("name") in (None, "notFound")
+    token = http.post(f"/{app}/rotate/{created['token']}").json()["token"]
+    assert http.get(f"/{app}/get/{created['token']}").json()["rotated"] is True
+    session = http.get(f"/{app}/get/{token}", params={"details": 1}).json()
+    assert session["handle"] == created["handle"]
+    assert session["d"] == {"cart": [1, 2], "role": "user"}
+    other = create(http, app, "peter")
+    assert http.delete(f"/{app}/killsoid/peter", params={"except": created["handle"]}).json() == {"kill": 1}
+    assert http.post(f"/{app}/touch/{other}").json().get("name") in (None, "notFound")
+    assert http.post(f"/{app}/touch/{token}", params={"ttl": 60}).json()["ttl"] == 60
+
+
+def test_what_was_refused_with_409(http, app) -> None:
+    own = "a" * 32 + uuid.uuid4().hex
+    token = create(http, app, "peter", params={"token": own})
+    assert token == own
+    answers = {
+        "conflict": http.post(f"/{app}/set/{token}", params={"w": 7}, json={"n": 1}),
+        "tooManySessions": http.put(f"/{app}/create/peter", params={"ip": IP, "max": 1, "over": "refuse"}),
+        "tokenInUse": http.put(f"/{app}/create/paul", params={"ip": IP, "token": own}),
+    }
+    assert {name: (answer.status_code, answer.json()["name"]) for name, answer in answers.items()} == {
+        name: (409, name) for name in answers
+    }
+
+
+def test_the_list_of_apps(http, app) -> None:
+    create(http, app, "peter")
+    page = http.get("/apps").json()
+    apps = page["apps"]
+    while "next" in page:
+        page = http.get("/apps", params={"cursor": page["next"]}).json()
+        apps += page["apps"]
+    assert {"app": app, "sessions": 1, "users": 1} in apps
 
 
 def test_listings_killsoid_and_killall(http, app) -> None:

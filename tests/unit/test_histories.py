@@ -1,6 +1,9 @@
 """The check of histories finds violations of the contract, and none in correct histories."""
 
+from dataclasses import replace
+
 from rest_sessions.model import Session
+from rest_sessions.store.tokens import place_of, rotated_token
 from tests.histories import Call, violations
 
 TOKEN, OTHER = "t" * 64, "u" * 64
@@ -122,6 +125,104 @@ def test_counts_of_kills():
     both = [create(0, 1), create(0, 1, OTHER), kill(2, 9, 1), kill(2, 9, 1, "kill_of_id"), get(9, 10, None, OTHER)]
     assert violations(both) == []
     assert len(violations([*both[:3], kill(2, 9, 0, "kill_of_id"), get(9, 10, None, OTHER)])) == 1
+
+
+NEW = rotated_token(TOKEN, b"n" * 16, place_of(TOKEN))
+
+
+def look(begin, end, answer, operation="peek", token=TOKEN):
+    return Call(operation, begin, end, "peter", token, answer=answer)
+
+
+def rotate(begin, end, answer, token=TOKEN):
+    return Call("rotate", begin, end, "peter", token, answer=answer)
+
+
+def login(begin, end, *, taken_over, token=OTHER, taken_from=TOKEN, **data):
+    return Call("login", begin, end, "peter", token, data, token, taken_from=taken_from, taken_over=taken_over)
+
+
+class TestLooks:
+    def test_show_the_uses_before_them(self):
+        uses = [create(0, 1), get(1, 2, session(1, 1)), get(4, 5, session(2, 1))]
+        assert violations([*uses, look(2.5, 3, session(2, 1))]) == []
+        assert violations([*uses, look(2.5, 3, session(1, 1))]) == ["peter's tttttt: peek does not show an earlier use"]
+        assert violations([*uses, look(2.5, 3, session(3, 1), "touch")]) == ["peter's tttttt: touch shows a later use"]
+
+
+class TestRotations:
+    def test_agree_on_one_token(self):
+        history = [create(0, 1), rotate(1, 5, NEW), rotate(1, 5, NEW), rotate(6, 7, NEW, NEW)]
+        assert violations(history) == []
+        other = rotated_token(TOKEN, b"o" * 16, place_of(TOKEN))
+        assert violations([*history, rotate(6, 7, other)]) == ["peter's tttttt: two rotations gave two tokens"]
+
+    def test_are_told_to_those_who_come_with_the_old_token(self):
+        old, new = session(1, 1), session(1, 1)
+        rotated = replace(old, rotated=True)
+        history = [create(0, 1), rotate(2, 3, NEW)]
+        assert violations([*history, get(4, 5, rotated)]) == []
+        assert violations([*history, get(4, 5, new, NEW)]) == []
+        assert violations([*history, get(4, 5, old)]) == ["peter's tttttt: get does not say rotated"]
+        assert violations([*history, get(4, 5, rotated, NEW)]) == ["peter's tttttt: get says rotated"]
+        assert violations([create(0, 1), get(4, 5, rotated)]) == ["peter's tttttt: get says rotated"]
+
+
+class TestLogins:
+    def test_end_the_session_whose_data_they_take_over(self):
+        history = [
+            create(0, 1, k="1"),
+            login(2, 3, taken_over=True, l="2"),
+            get(4, 5, session(1, 1, k="1", l="2"), OTHER),
+        ]
+        assert violations([*history, get(4, 5, None)]) == []
+        closed = replace(session(1, 1, k="1"), closed=True)
+        assert violations([*history, get(4, 5, closed)]) == []
+        assert violations([*history, get(4, 5, session(1, 1, k="1"))]) == [
+            "peter's tttttt: used after the answer of login"
+        ]
+        assert violations([*history, get(4, 5, replace(closed, data={}))]) == [
+            "peter's tttttt: the closed session is not as it was"
+        ]
+
+    def test_lose_no_data(self):
+        history = [create(0, 1, k="1"), login(2, 3, taken_over=True), get(4, 5, session(1, 1), OTHER)]
+        assert violations(history)
+        assert violations(history, exact=False)
+
+    def test_are_not_counted(self):
+        ended = [create(0, 1), login(2, 3, taken_over=True), get(4, 5, None)]
+        assert violations(ended) == []
+        assert violations([*ended, kill(4, 5, 2, "kill_of_id")])
+
+
+def test_an_own_token_is_given_once():
+    def own(begin, end, **parts):
+        return Call("create_own", begin, end, "peter", TOKEN, {}, **parts)
+
+    refused = own(2, 3, conflict=True)
+    assert violations([own(0, 1, answer=TOKEN), refused]) == []
+    assert "two sessions got the token tttttt" in violations([own(0, 1, answer=TOKEN), own(2, 3, answer=TOKEN)])
+    assert violations([refused]) == ["the token tttttt was refused, and nobody has it"]
+
+
+def test_a_cap_counts_what_it_ends():
+    def capped(killed):
+        return Call("create_capped", 2, 3, "peter", OTHER, {}, OTHER, killed=killed)
+
+    assert violations([create(0, 1), capped(1), get(4, 5, None)]) == []
+    assert violations([create(0, 1), capped(0), get(4, 5, None)])
+    assert violations([create(0, 1), capped(1), get(4, 5, session(1, 1))])
+
+
+def test_kills_of_devices_concern_the_right_sessions():
+    def both(operation):
+        return violations(
+            [create(0, 1), create(0, 1, OTHER), kill(2, 3, 1, operation), get(4, 5, session(1, 1), OTHER)]
+        )
+
+    assert both("kill_of_device") == []
+    assert both("kill_of_others")
 
 
 class TestAfterFailures:
