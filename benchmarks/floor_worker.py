@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,7 +27,7 @@ class BareClient:
         self._reader = hiredis.Reader()
         self.nanoseconds = 0
 
-    def run(self, *commands: Command) -> list[Any]:
+    def run(self, *commands: Command, again: Sequence[Command] | None = None) -> list[Any]:  # noqa: ARG002
         """The reply to each command. Sends the text of a script that Redis does not know, outside the measured time."""
         plain = [self._plain(command) for command in commands]
         start = time.perf_counter_ns()

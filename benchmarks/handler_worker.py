@@ -1,5 +1,6 @@
 """The contender of this project: the handler of each function, from API Gateway's event to the answer."""
 
+import hashlib
 import importlib.util
 import json
 import os
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.workload import APP, CHANGES, DATA, DT, IP, LISTED, LISTED_APP, POOL, SESSIONS_OF_USER
+from benchmarks.workload import APP, CAP, CHANGES, DATA, DT, IP, LISTED, LISTED_APP, POOL, SESSIONS_OF_USER
 from rest_sessions.connection.client import Client
 from rest_sessions.connection.commands import Command
 from rest_sessions.model import Timeouts
@@ -22,6 +23,8 @@ FUNCTIONS = {
     "create": "create_session",
     "get": "get_session",
     "set": "set_session",
+    "touch": "touch_session",
+    "rotate": "rotate_session",
     "kill": "kill_session",
     "soid": "list_sessions_of_id",
     "killsoid": "kill_sessions_of_id",
@@ -90,13 +93,16 @@ class Contender:
 
     def call(self, operation: str, event: Event) -> Any:
         """The JSON answer to an event. Raises AssertionError when the status is not 200."""
-        answer = self._handlers[operation](event, Context())
+        answer = self._handler(operation)(event, Context())
         assert answer["statusCode"] == 200, answer
         return json.loads(answer["body"])
 
-    def create(self, id: str, app: str = "") -> str:
+    def _handler(self, operation: str) -> Callable[[Event, Context], dict[str, Any]]:
+        return self._handlers[operation.rpartition(" ")[2]]
+
+    def create(self, id: str, app: str = "", **query: str) -> str:
         """Creates a session. Returns its token."""
-        event = self.event("create", app=app, id=id, query={"ip": IP}, body=DATA)
+        event = self.event("create", app=app, id=id, query={"ip": IP, **query}, body=DATA)
         token: str = self.call("create", event)["token"]
         return token
 
@@ -128,7 +134,7 @@ class Contender:
             taken += self.time("get", self.events("get", 20))
         return taken
 
-    def events(self, operation: str, count: int) -> list[Event]:  # noqa: C901, PLR0911 - a table with one case per operation
+    def events(self, operation: str, count: int) -> list[Event]:  # noqa: C901, PLR0911, PLR0912 - a table with one case per operation
         """`count` events for the operation. Creates the sessions that they need.
 
         Raises ValueError for an unknown operation.
@@ -143,6 +149,23 @@ class Contender:
                 return [self.event("get", token=self._tokens[(first + i) % POOL]) for i in range(count)]
             case "set":
                 return [self.event("set", token=self._tokens[(first + i) % POOL], body=CHANGES) for i in range(count)]
+            case "touch":
+                return [self.event("touch", token=self._tokens[(first + i) % POOL]) for i in range(count)]
+            case "rotate":
+                return [self.event("rotate", token=self.create(id)) for id in new]
+            case "login: create":
+                visits = [{"ip": IP, "from": self.create(id)} for id in new]
+                return [self.event("create", id=id, query=query) for id, query in zip(new, visits, strict=True)]
+            case "cap reached: create":
+                for _ in range(CAP):
+                    self.create("capped", max=str(CAP))
+                return [self.event("create", id="capped", query={"ip": IP, "max": str(CAP)}, body=DATA) for _ in new]
+            case "pointer: get":
+                # Of 16 such tokens, one is in the partition of its user.
+                own = [hashlib.sha256(id.encode()).hexdigest() for id in new]
+                return [
+                    self.event("get", token=self.create(id, token=token)) for id, token in zip(new, own, strict=True)
+                ]
             case "kill":
                 return [self.event("kill", token=self.create(id)) for id in new]
             case "soid" | "killsoid":
@@ -163,7 +186,7 @@ class Contender:
 
     def time(self, operation: str, events: list[Event]) -> list[int]:
         """The nanoseconds that the handler takes for each event. Raises AssertionError when a status is not 200."""
-        handler = self._handlers[operation.rpartition(" ")[2]]
+        handler = self._handler(operation)
         context = Context()
         now = time.perf_counter_ns
         taken = []

@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks import plots
 from benchmarks.cold import REDIS_ONLY, WITH_LAYER, WITHOUT_BYTECODE
 from benchmarks.contenders import FLOOR, HANDLER, LIBRARY, ROOT
+from benchmarks.workload import NEW_OPERATIONS, OPERATIONS
 
 DOCS = ROOT / "docs"
 TRIED = Path(__file__).with_name("tried.md")
@@ -53,6 +54,7 @@ def median(rows: list[Any], key: str) -> float:
 def warm(results: dict[str, Any]) -> str:
     """The table of warm operations."""
     rows: Rows = []
+    with_library = LIBRARY in results["get"]
     for operation, found in results.items():
         ours, floor, theirs = found[HANDLER], found[FLOOR], found.get(LIBRARY)
         row = [operation, f"{median(ours, 'p50'):.0f} / {median(ours, 'p99'):.0f}", f"{median(floor, 'p50'):.0f}"]
@@ -62,18 +64,20 @@ def warm(results: dict[str, Any]) -> str:
             to_library = ratio(ours, theirs)
             row += [f"{median(theirs, 'p50'):.0f} / {median(theirs, 'p99'):.0f}", to_library[1]]
             row += [verdict(to_library[0], LIBRARY_TARGETS[operation]) if operation in LIBRARY_TARGETS else ""]
+        elif with_library:
+            row += ["", "", ""]
         rows.append(row)
     head = ["operation", "handler p50 / p99, µs", "floor p50, µs", "handler / floor", "target"]
-    if LIBRARY in next(iter(results.values())):
+    if with_library:
         head += ["redis-sessions p50 / p99, µs", "handler / redis-sessions", "target"]
     return table(head, rows)
 
 
 def redis_time(results: dict[str, Any]) -> str:
-    """The table of the time inside Redis and of the round trips."""
+    """The table of the time inside Redis and of the round trips, of the operations that redis-sessions has too."""
     rows: Rows = []
-    for operation, found in results.items():
-        ours, theirs = found[HANDLER], found[LIBRARY]
+    for operation in OPERATIONS:
+        ours, theirs = results[operation][HANDLER], results[operation][LIBRARY]
         value, text = ratio(ours, theirs, lambda row: row["redis"])
         trips = median(ours, "round_trips")
         wanted = verdict(round(trips, 1), 1) if operation in ONE_ROUND_TRIP else verdict(round(trips, 1), 2)
@@ -89,6 +93,18 @@ def redis_time(results: dict[str, Any]) -> str:
         "target",
         "redis-sessions' round trips",
     ]
+    return table(head, rows)
+
+
+def new_operations(results: dict[str, Any]) -> str:
+    """The table of what redis-sessions lacks, each beside the operation of ours that it extends."""
+    rows: Rows = []
+    for operation in NEW_OPERATIONS:
+        base = operation.rpartition(" ")[2] if " " in operation else "get"
+        ours, plain = results[operation][HANDLER], results[base][HANDLER]
+        row = [operation, base, ratio(ours, plain)[1], ratio(ours, plain, lambda row: row["redis"])[1]]
+        rows.append([*row, f"{median(ours, 'redis'):.1f}", f"{median(ours, 'round_trips'):.2f}"])
+    head = ["operation", "beside", "time", "time inside Redis", "inside Redis, µs", "round trips"]
     return table(head, rows)
 
 
@@ -202,6 +218,10 @@ def write(results: dict[str, Any]) -> None:
         warm(results["warm"]),
         "The time inside Redis, from `INFO commandstats`, and the round trips, as Redis counts them:",
         redis_time(results["warm"]),
+        "What login, rotation, a cap and a caller's own token cost, as ratios to our own `get` or `create` of the same round. "
+        "A pointer leads to the session of a token that the caller chose and that is not in the user's partition. The cap ends one "
+        "session with each call.",
+        new_operations(results["warm"]),
         "## Cold: from a process's start to its first answer",
         "In Lambda's container image, with `python3.13` alone (without Lambda's runtime client, which every function has) and all "
         "files in memory.",
@@ -235,7 +255,7 @@ def write(results: dict[str, Any]) -> None:
 
 def draw(results: dict[str, Any]) -> None:
     """Draws the plots."""
-    shown = [operation for operation in results["warm"] if operation != "soapp"]
+    shown = [operation for operation in OPERATIONS if operation != "soapp"]
     names = list(results["warm"]["get"])
     series = {name: [median(results["warm"][operation][name], "p50") for operation in shown] for name in names}
     plots.bars(DOCS / "performance-warm.svg", "p50, µs", shown, series)

@@ -7,7 +7,7 @@ from typing import Any
 import redis
 
 from benchmarks.contenders import FLOOR, HANDLER, LIBRARY, worker
-from benchmarks.workload import OPERATIONS
+from benchmarks.workload import NEW_OPERATIONS, OPERATIONS
 from dev.embedded_store import server_process
 
 # Redis counts the time of a command in a script or transaction twice: by itself, and as part of EVALSHA or EXEC.
@@ -21,6 +21,7 @@ def measure(binary: str, rounds: int, count: int, *, with_library: bool) -> dict
     """The summaries of all rounds, by operation and contender. A round calls each operation `count` times."""
     names = [HANDLER, FLOOR, *([LIBRARY] if with_library else [])]
     results: dict[str, Any] = {operation: {name: [] for name in names} for operation in OPERATIONS}
+    results |= {operation: {HANDLER: [], FLOOR: []} for operation in NEW_OPERATIONS}
     with contextlib.ExitStack() as stack:
         url = stack.enter_context(server_process(binary))
         client = stack.enter_context(redis.Redis.from_url(url))
@@ -29,15 +30,15 @@ def measure(binary: str, rounds: int, count: int, *, with_library: bool) -> dict
             contender.order(do="fill")
         # The first round only warms up and is not recorded.
         for turn in range(rounds + 1):
-            for operation in OPERATIONS:
+            for operation, found in results.items():
                 order = workers[turn % len(workers) :] + workers[: turn % len(workers)]
-                for contender in order:
+                for contender in [one for one in order if one.name in found]:
                     contender.order(do="prepare", operation=operation, count=count)
                     before = server_counts(client)
                     nanoseconds = contender.order(do="time", operation=operation)
                     after = server_counts(client)
                     if turn:
-                        results[operation][contender.name].append(summary(operation, nanoseconds, before, after))
+                        found[contender.name].append(summary(operation, nanoseconds, before, after))
     return results
 
 

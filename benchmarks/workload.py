@@ -14,4 +14,9 @@ SESSIONS_OF_USER = 5
 LISTED_APP = "listed"
 LISTED = 100
 
+# How many sessions a capped user may have, and has.
+CAP = 3
+
 OPERATIONS = ("create", "get", "set", "kill", "soid", "killsoid", "soapp", "activity")
+# redis-sessions has none of these. The last word is the operation of the route.
+NEW_OPERATIONS = ("touch", "rotate", "login: create", "cap reached: create", "pointer: get")
