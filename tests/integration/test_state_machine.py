@@ -2,7 +2,7 @@
 
 import string
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -77,8 +77,8 @@ class ModelPointer:
     last_used: int
     digest: object
     ends: int | None
-    # The create that made it, unless another create needs it too.
-    by: object
+    # The creates that need it.
+    calls: list[object]
 
     @property
     def expires_at(self) -> int:
@@ -117,7 +117,8 @@ class ModelSession:
     closed_at: int | None = None
     closed_until: int = 0
     closed_for: str = ""
-    closed_by: object = None
+    closing: list[object] = field(default_factory=list)
+    closed_for_good: bool = False
 
     @property
     def expires_at(self) -> int:
@@ -193,12 +194,18 @@ class Model:
                 place, pointer = self._claim(app, place, id, timeouts, digest, call)
             killed = self._make(token, app, id, ip, place, timeouts, merged, cap, digest)
         except ApiError:
-            if closed and closed.closed_by is call:
-                closed.closed_at = None
-                self._note_user(app, closed.id, closed.last_used)
-            if pointer and self.slots[pointer].by is call:
-                del self.slots[pointer]
+            if closed and not closed.closed_for_good:
+                closed.closing.remove(call)
+                if not closed.closing:
+                    closed.closed_at = None
+                    self._note_user(app, closed.id, closed.last_used)
+            if pointer:
+                self.slots[pointer].calls.remove(call)
+                if not self.slots[pointer].calls:
+                    del self.slots[pointer]
             raise
+        if closed and closed.place.partition == partition_number_of_id(id):
+            closed.closed_for_good = True
         if is_foreign:
             self.kill(app, login.token)
         taken_over = None if login is None else taken is not None
@@ -212,14 +219,14 @@ class Model:
         if session.closed_at is not None:
             if session.closed_for != id or now > session.closed_at + REPEATABLE:
                 return None, False, None
-            session.closed_by = None
-            return session.data, False, None
+            session.closing.append(call)
+            return session.data, False, session
         if not session.is_alive(now):
             return None, False, None
         if session.id not in ("", id):
             return None, True, None
         session.closed_at, session.closed_until = now, now + (login.grace or -1)
-        session.closed_for, session.closed_by = id, call
+        session.closed_for, session.closing = id, [call]
         self._forget_user(session)
         return session.data, False, session
 
@@ -230,13 +237,13 @@ class Model:
         slot = self.slots.get((app, place))
         is_same = isinstance(slot, ModelPointer) and (slot.to, slot.digest) == (number, digest)
         if is_same and self.now <= slot.created + REPEATABLE:
-            slot.by = None
-            return Place(number, place.handle), None
+            slot.calls.append(call)
+            return Place(number, place.handle), (app, place)
         if self._is_taken(slot):
             raise TokenInUse
         self._end(app, place, slot)
         ends = None if timeouts.fixed is None else self.now + timeouts.fixed
-        self.slots[app, place] = ModelPointer(number, timeouts, self.now, self.now, digest, ends, call)
+        self.slots[app, place] = ModelPointer(number, timeouts, self.now, self.now, digest, ends, [call])
         return Place(number, place.handle), (app, place)
 
     def _make(self, token, app, id, ip, place, timeouts, data, cap, digest) -> int:
@@ -390,7 +397,10 @@ class Model:
 
     def kill(self, app, token):
         session = self._find(app, token)
-        if not session or session.closed_at is not None or not session.has(token, self.now):
+        if not session or not session.has(token, self.now):
+            return 0
+        if session.closed_at is not None:
+            session.closed_for_good = True
             return 0
         is_alive = session.is_alive(self.now)
         self._remove(session)

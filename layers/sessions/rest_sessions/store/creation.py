@@ -79,7 +79,7 @@ class Creation:
         try:
             login = self._close(new.login, undo) if new.login else None
             token, place = self._claim(new.token, undo) if new.token else self._new_token()
-            killed = self._make(token, place, login.data if login else fields_of(new.data))
+            killed = self._make(token, place, login)
         except (TokenInUse, TooManySessions):
             undo.close()
             raise
@@ -88,7 +88,7 @@ class Creation:
         return Created(
             token,
             place.handle,
-            taken_over=login.has_taken_over if login else None,
+            taken_over=login.place is not None if login else None,
             killed=killed if new.cap and not new.cap.refuses else None,
         )
 
@@ -114,9 +114,9 @@ class Creation:
         if status == TOO_LARGE:
             check_data_size(*items)
         if status != OK:
-            return _ClosedSession(login.token, written, has_taken_over=False, is_foreign=status == FOREIGN)
+            return _ClosedSession(login.token, written, None, is_foreign=status == FOREIGN)
         undo.callback(lambda: self._calls.on_place("reopen_session", new.app, place, self._now(), self._call_id))
-        return _ClosedSession(login.token, items[0], has_taken_over=True)
+        return _ClosedSession(login.token, items[0], place)
 
     def _new_token(self) -> tuple[str, Place]:
         id = self._new.id
@@ -134,18 +134,23 @@ class Creation:
             undo.callback(self._calls.on_place, "release_token", new.app, place, self._call_id)
         return token, Place(number, place.handle)
 
-    def _make(self, token: str, place: Place, fields: Sequence[Argument]) -> int:
+    def _make(self, token: str, place: Place, login: "_ClosedSession | None") -> int:
         """Makes the session itself. Returns how many others it ended."""
         new = self._new
+        fields = login.data if login else fields_of(new.data)
+        # The script finishes the closing of a session that its partition has, as all of the user's.
+        closed = login.place if login and login.place and login.place.partition == place.partition else None
+        call_id = self._call_id if login else ""
         cap = new.cap or _NO_CAP
         digest = new.digest if new.token else ""
         others: list[str] = []
         killed = 0
         while True:
             session = (hash_of(token), self._now(), new.id, new.ip, *self._timeouts(), digest)
-            limits = (cap.most, int(cap.refuses), _LOOKED_AT, len(others))
+            limits = (cap.most, int(cap.refuses), _LOOKED_AT, call_id, len(others))
+            handles = [*others, closed.handle] if closed else others
             create = self._calls.call(
-                "create_session", new.app, place, *session, *limits, *others, *fields, others=others
+                "create_session", new.app, place, *session, *limits, *others, *fields, others=handles
             )
             status, items = self._run(create)
             if status == OK:
@@ -194,6 +199,7 @@ class _ClosedSession:
 
     token: str
     data: Sequence[Argument]
-    has_taken_over: bool
+    # Where the session is whose data was taken over, if any was.
+    place: Place | None
     # It is another user's, so nothing was taken, and it ends.
     is_foreign: bool = False

@@ -12,7 +12,7 @@
 -- ARGV[2]     now, seconds
 -- ARGV[3]     the hex digit of the session's partition
 -- ARGV[4]     digest of the create: the same create may claim the token again for REPEATABLE seconds
--- ARGV[5]     a text that no other call has
+-- ARGV[5]     16 characters that no other call has
 -- ARGV[6]     ttl, seconds
 -- ARGV[7]     the seconds until the fixed end, or '' for none
 -- ARGV[8]     1 when the fixed end is that of `no_resave`, else 0
@@ -22,16 +22,16 @@ local ttl, fixed, no_resave = ARGV[6], ARGV[7], ARGV[8] == '1'
 
 local earlier = read_state(key)
 if earlier.to == to and earlier.claim == claim and now <= earlier.created + REPEATABLE then
-  if earlier.call ~= call then
-    -- Two calls need the pointer, so neither may release it.
-    redis.call('HSET', key, 'call', '')
+  if not earlier.calls:find(call, 1, true) then
+    -- Each of the calls may be refused. The pointer is only removed if all are.
+    redis.call('HSET', key, 'calls', earlier.calls .. call)
   end
   return { 'OK' }
 end
 if is_taken(earlier, now) then
   return { 'TOKEN_IN_USE' }
 end
-local fields = { 'to', to, 'claim', claim, 'call', call, 'ttl', ttl, 'used', now, 'created', now }
+local fields = { 'to', to, 'claim', claim, 'calls', call, 'ttl', ttl, 'used', now, 'created', now }
 if fixed ~= '' then
   fields[#fields + 1], fields[#fields + 2] = 'ends', now + fixed
 end

@@ -13,7 +13,7 @@
 -- ARGV[3]      now, seconds
 -- ARGV[4]      grace, seconds
 -- ARGV[5]      the id of the user who logs in
--- ARGV[6]      a text that no other call has
+-- ARGV[6]      16 characters that no other call has
 -- ARGV[7]      the most data fields that a session may have
 -- ARGV[8]      the most bytes that its data fields and values may have
 -- ARGV[9]      n, the number of following arguments that are fields to write and their values
@@ -44,9 +44,9 @@ if #data / 2 > most_fields or bytes > most_bytes then
   return { 'TOO_LARGE', #data / 2, bytes }
 end
 if is_taken_again then
-  if session.closed_by ~= call then
-    -- Two calls have taken the data, and one may have logged in with them. So neither may reopen the session.
-    redis.call('HSET', key, 'closed_by', '')
+  if not session.closing:find(call, 1, true) then
+    -- Each of the calls may be refused. The session is only opened again if all are.
+    redis.call('HSET', key, 'closing', session.closing .. call)
   end
   return { 'OK', data }
 end
@@ -55,7 +55,7 @@ local index = index_of(KEYS)
 local users = users_without_session(index, { [session.id] = 1 }, { [ids_member(session.id, handle)] = true })
 -- Without a grace, nobody sees the session any more, not even within this second.
 session.closed, session.closed_until = now, tonumber(grace) > 0 and now + grace or now - 1
-redis.call('HSET', key, 'closed', now, 'closed_for', id, 'closed_by', call, 'closed_until', session.closed_until)
+redis.call('HSET', key, 'closed', now, 'closed_for', id, 'closing', call, 'closed_until', session.closed_until)
 redis.call('ZADD', index.expiry, kept_until(session), expiry_member(handle, session.id))
 redis.call('ZREM', index.recent, handle)
 if users[1] then

@@ -8,7 +8,7 @@
 --
 -- KEYS[1..4]   ids, users, recent, expiry
 -- KEYS[5]      the session
--- KEYS[6..*]   m other sessions of the user
+-- KEYS[6..*]   m other sessions of the user; then, if there is one, the session of the user that this login has closed
 -- ARGV[1]      handle
 -- ARGV[2]      hash of the token
 -- ARGV[3]      now, seconds
@@ -21,16 +21,19 @@
 -- ARGV[10]     the most live sessions that the user may have then, or 0 for any number
 -- ARGV[11]     1 to refuse a session over that number, 0 to end those least recently used instead
 -- ARGV[12]     the most sessions of the user that one call looks at
--- ARGV[13]     m
--- ARGV[14..*]  m handles, those of KEYS[6..*]; then field and value of each datum
+-- ARGV[13]     16 characters that no other call has
+-- ARGV[14]     m
+-- ARGV[15..*]  m handles, those of KEYS[6..*]; then field and value of each datum
 -- Returns      {OK, how many sessions were ended}, or when nothing is changed, {TOKEN_IN_USE}, {TOO_MANY}, or
 --              {FULL, handle…} when the user may have too many sessions: call again with all of these, or, if they are
 --              more than a call looks at, with fewer sessions
 local index, key = index_of(KEYS), KEYS[5]
 local handle, token, now, id, ip, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5], ARGV[6]
 local fixed, no_resave, claim = ARGV[7], ARGV[8] == '1', ARGV[9]
-local most, refuses, most_known, m = tonumber(ARGV[10]), ARGV[11] == '1', tonumber(ARGV[12]), tonumber(ARGV[13])
-local FIRST_KEY, FIRST = 5, 13
+local most, refuses, most_known = tonumber(ARGV[10]), ARGV[11] == '1', tonumber(ARGV[12])
+local call, m = ARGV[13], tonumber(ARGV[14])
+local FIRST_KEY, FIRST = 5, 14
+local closed_key = KEYS[FIRST_KEY + m + 1]
 
 -- All reads come before the first write.
 local earlier = {}
@@ -58,7 +61,8 @@ if most > 0 then
       all[#all + 1] = other
       if known[other] then
         local session = read_state(known[other])
-        if is_alive(session, now) and session.id == id then
+        -- One that another login has closed counts as long as that login may be refused and open it again.
+        if session.id == id and (is_alive(session, now) or is_session(session) and may_be_reopened(session, now, call)) then
           session.handle, session.key, session.place = other, known[other], #live
           live[#live + 1] = session
         end
@@ -82,6 +86,7 @@ if most > 0 then
     ended[i] = live[i]
   end
 end
+local is_closed_by_this = closed_key and read_state(closed_key).closed
 
 local expires = now + math.min(ttl, tonumber(fixed) or ttl)
 local fields = { 'id', id, 'ip', ip, 'r', '1', 'w', '1', 'ttl', ttl, 'used', now, 'created', now, 'token', token }
@@ -97,8 +102,12 @@ end
 if claim ~= '' then
   add('claim', claim)
 end
-if ended[1] then
-  add('capped', #ended)
+local killed = 0
+for _, session in ipairs(ended) do
+  killed = killed + (session.closed and 0 or 1)
+end
+if killed > 0 then
+  add('capped', killed)
 end
 for i = FIRST + m + 1, #ARGV do
   fields[#fields + 1] = ARGV[i]
@@ -118,9 +127,13 @@ if type(expire) == 'table' and expire.err then
 end
 
 local handles, owners, is_reused = {}, {}, {}
-for i, session in ipairs(ended) do
-  remove_hash(session.key, session, now)
-  handles[i], owners[i] = session.handle, id
+for _, session in ipairs(ended) do
+  if session.closed then
+    redis.call('HSET', session.key, 'closed_for_good', '1')
+  else
+    remove_hash(session.key, session, now)
+    handles[#handles + 1], owners[#owners + 1] = session.handle, id
+  end
 end
 if earlier.id and earlier.id ~= id then
   -- What is left of another user's session, which had this token before.
@@ -129,4 +142,7 @@ end
 if handles[1] then
   remove_from_index(index, handles, owners, is_reused)
 end
-return { 'OK', #ended }
+if is_closed_by_this then
+  redis.call('HSET', closed_key, 'closed_for_good', '1')
+end
+return { 'OK', killed }

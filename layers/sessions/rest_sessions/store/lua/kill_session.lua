@@ -13,8 +13,12 @@
 local key, handle, token, now = KEYS[5], ARGV[1], ARGV[2], tonumber(ARGV[3])
 
 local session = read_state(key)
--- Also what is left of a session that expired.
-if is_session(session) and not session.closed and is_usable(fit_of(session, token, now)) then
+local is_fit = is_session(session) and is_usable(fit_of(session, token, now))
+if is_fit and session.closed then
+  -- A login that is refused later must not open it again.
+  redis.call('HSET', key, 'closed_for_good', '1')
+elseif is_fit then
+  -- Also what is left of a session that expired.
   remove_hash(key, session, now)
   remove_from_index(index_of(KEYS), { handle }, { session.id }, {})
 end

@@ -49,6 +49,13 @@ local function kept_until(session)
   return session.closed and math.max(session.closed_until, session.closed + REPEATABLE) or expires_at(session)
 end
 
+-- Whether a login that has closed the session may still be refused, and open it again. `except` is a call that counts as
+-- none, or nil.
+local function may_be_reopened(session, now, except)
+  return session.closed and not session.closed_for_good and session.closing ~= (except or '')
+    and now <= kept_until(session)
+end
+
 -- Whether there is a session that no login has closed and whose expiry time has not passed.
 local function is_alive(session, now)
   return is_session(session) and not session.closed and now <= expires_at(session)

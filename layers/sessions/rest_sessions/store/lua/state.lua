@@ -5,8 +5,8 @@
 local SHOWN = { 'id', 'ip', 'r', 'w', 'ttl', 'used', 'created', 'ends', 'no_resave' }
 -- All fields of a session, a pointer or a mark, but the data.
 local STATE = {
-  'token', 'old_token', 'nonce', 'grace', 'grace_ends', 'cas', 'claim', 'call', 'capped',
-  'closed', 'closed_for', 'closed_by', 'closed_until', 'to', 'killed', unpack(SHOWN),
+  'token', 'old_token', 'nonce', 'grace', 'grace_ends', 'cas', 'claim', 'calls', 'capped',
+  'closed', 'closed_for', 'closing', 'closed_for_good', 'closed_until', 'to', 'killed', unpack(SHOWN),
 }
 
 -- The hash as a table, without the data.

@@ -13,7 +13,7 @@
 -- Returns     how many sessions had expired
 local index, now = index_of(KEYS), tonumber(ARGV[1])
 local expired = 0
-local handles, owners, is_reused, corrections = {}, {}, {}, {}
+local handles, owners, is_reused, is_removed, corrections = {}, {}, {}, {}, {}
 for i = 2, #ARGV do
   local key = KEYS[i + 3]
   local owner, handle = split_expiry_member(ARGV[i])
@@ -24,11 +24,12 @@ for i = 2, #ARGV do
   else
     owners[#owners + 1], handles[#handles + 1] = owner, handle
     if is_of_another(session, owner) then
-      is_reused[handle] = is_session(session)
+      is_reused[handle] = is_session(session) and not is_removed[handle]
     else
       if not session.closed then
         expired = expired + 1
       end
+      is_removed[handle], is_reused[handle] = true, nil
       remove_hash(key, session, now)
     end
   end
