@@ -328,11 +328,13 @@ class TestLogin:
     def test_takes_a_token_of_the_store(self):
         assert parameters.parse_login(f"Z{TOKEN[1:]}", None) == Login(f"Z{TOKEN[1:]}", 10)
 
-    @pytest.mark.parametrize("grace", ["10", "", "x"])
-    def test_that_is_absent_has_no_grace(self, grace):
-        error = refusal(parameters.parse_login, None, grace)
-        assert isinstance(error, InvalidValue)
-        assert error.message == "grace needs from"
+    @pytest.mark.parametrize("grace", [None, "0", "300"])
+    def test_may_be_absent_beside_a_grace(self, grace):
+        assert parameters.parse_login(None, grace) is None
+
+    @pytest.mark.parametrize("grace", ["", "x", "301"])
+    def test_that_is_absent_excuses_no_wrong_grace(self, grace):
+        assert isinstance(refusal(parameters.parse_login, None, grace), InvalidValue)
 
 
 class TestCap:

@@ -337,7 +337,7 @@ ERRORS = {
     ],
     "login": [
         ({"query": {"from": ""}}, "Invalid from format"),
-        ({"query": {"grace": "1"}}, "grace needs from"),
+        ({"query": {"grace": "301"}}, "grace must be an integer from 0 to 300"),
     ],
     "cap": [
         ({"query": {"max": ""}}, "max must be an integer from 1 to 100"),

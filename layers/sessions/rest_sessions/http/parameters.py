@@ -91,12 +91,10 @@ def _timeout(item: str, text: str) -> int:
 
 
 def parse_login(token: str | None, grace: str | None) -> Login | None:
-    """The session that a login takes over."""
-    if token is None:
-        if grace is not None:
-            raise InvalidValue("grace needs from")
-        return None
-    return Login(_match_optional(_TOKEN, "from", token), _integer("grace", grace, 0, MAX_GRACE, DEFAULT_LOGIN_GRACE))
+    """The session that a login takes over. Without one, a grace has no effect."""
+    source = None if token is None else _match_optional(_TOKEN, "from", token)
+    seconds = _integer("grace", grace, 0, MAX_GRACE, DEFAULT_LOGIN_GRACE)
+    return None if source is None else Login(source, seconds)
 
 
 def parse_cap(most: str | None, over: str | None) -> Cap | None:
