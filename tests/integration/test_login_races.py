@@ -28,12 +28,13 @@ def own_token(partition: int) -> str:
             return token
 
 
-def users(partition: int, number: int = 2) -> list[str]:
-    """So many users whose sessions are in this partition."""
-    found = [f"user{i}" for i in range(1000) if partition_number_of_id(f"user{i}") == partition]
-    return found[:number]
+def users(partition: int) -> tuple[str, str]:
+    """Two users whose sessions are in this partition, sorted."""
+    one, two, *_ = (f"user{i}" for i in range(100, 999) if partition_number_of_id(f"user{i}") == partition)
+    return one, two
 
 
+# The partition of the user peter, and another.
 HERE = partition_number_of_id("peter")
 ELSEWHERE = (HERE + 1) % 16
 
@@ -134,18 +135,21 @@ RIVALS = {
 @pytest.mark.parametrize("id", ["peter", ""], ids=["of the user", "anonymous"])
 @pytest.mark.parametrize("kill", KILLS)
 def test_a_kill_lets_no_earlier_session_escape(real_store: SessionStore, kill, id, rival) -> None:
-    """In all 300 sessions for each kill and each rival but the rotation, of which only the user's own count."""
-    for _ in range(12):
+    """In all, each of the two kills meets more than 300 sessions that it must end."""
+    for _ in range(14):
         taken = real_store.create_session(APP, "mary", IP, own_token=own_token(HERE)).token
         before = [start(real_store, id, data=CART) for _ in range(4)]
         other = real_store.create_session(APP, "peter", IP)
         rivals = [attempt(lambda old=old.token, taken=taken: RIVALS[rival](real_store, old, taken)) for old in before]
         *answers, _ = together(*rivals, lambda: KILLS[kill](real_store))
+        ended = [other.token]
+        handles = {other.handle}
         # A killsoid of the user spares sessions that are anonymous.
-        ended = [*(before if id or kill == "killall" else []), other]
-        assert live_handles(real_store).isdisjoint(session.handle for session in ended)
-        rotated = [answer for answer in answers if isinstance(answer, str)] if ended[1:] else []
-        assert not any(is_usable(real_store, token) for token in [*(session.token for session in ended), *rotated])
+        if id or kill == "killall":
+            ended += [*(old.token for old in before), *(token for token in answers if isinstance(token, str))]
+            handles |= {old.handle for old in before}
+        assert not any(is_usable(real_store, token) for token in ended)
+        assert live_handles(real_store).isdisjoint(handles)
         KILLS["killall"](real_store)
 
 
@@ -266,8 +270,8 @@ def test_a_write_beside_a_login_is_taken_over_or_not_answered(real_store: Sessio
 @pytest.mark.parametrize("of_other", [HERE, ELSEWHERE], ids=["neighbours", "strangers"])
 @pytest.mark.parametrize("other", [None, ""], ids=["two users", "a user and an anonymous"])
 def test_one_of_two_gets_an_own_token(real_store: SessionStore, of_token, of_other, other) -> None:
-    one, *_ = users(HERE)
-    two = users(of_other)[-1] if other is None else other
+    one, _ = users(HERE)
+    _, two = users(of_other) if other is None else ("", other)
     for _ in range(25):
         token = own_token(of_token)
         answers = together(
@@ -296,6 +300,16 @@ def test_two_identical_creates_of_an_own_token_answer_the_same(real_store: Sessi
         assert real_store.get_session(APP, first.token).data == CART
         assert is_usable(real_store, old) == (cap is None)
         assert real_store.kill_sessions_of_id(APP, "peter") == (2 if cap is None else 1)
+
+
+def test_a_session_from_which_one_of_two_logins_took_stays_closed(real_store: SessionStore) -> None:
+    for _ in range(50):
+        old = real_store.create_anonymous_session(APP, IP, data=CART).token
+        login = partial(real_store.create_session, APP, "peter", IP, login=Login(old), cap=Cap(1, refuses=True))
+        answers = together(attempt(login), attempt(login))
+        assert sorted(type(answer).__name__ for answer in answers) == ["Created", "TooManySessions"]
+        assert real_store.get_session(APP, old).closed
+        assert real_store.kill_sessions_of_id(APP, "peter") == 1
 
 
 class TestTwoIdenticalCallsThatAreRefused:

@@ -62,7 +62,8 @@ if most > 0 then
       if known[other] then
         local session = read_state(known[other])
         -- One that another login has closed counts as long as that login may be refused and open it again.
-        if session.id == id and (is_alive(session, now) or is_session(session) and may_be_reopened(session, now, call)) then
+        local is_closed = is_session(session) and session.closed
+        if session.id == id and (is_alive(session, now) or is_closed and may_be_reopened(session, now, call)) then
           session.handle, session.key, session.place = other, known[other], #live
           live[#live + 1] = session
         end

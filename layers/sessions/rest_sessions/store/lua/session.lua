@@ -49,11 +49,11 @@ local function kept_until(session)
   return session.closed and math.max(session.closed_until, session.closed + REPEATABLE) or expires_at(session)
 end
 
--- Whether a login that has closed the session may still be refused, and open it again. `except` is a call that counts as
--- none, or nil.
-local function may_be_reopened(session, now, except)
-  return session.closed and not session.closed_for_good and session.closing ~= (except or '')
-    and now <= kept_until(session)
+-- Whether a login that has closed the session may still be refused, and open it again. If `call` itself has taken its
+-- data, that does not matter: its success closes the session for good. `call` is '' for one that takes no data.
+local function may_be_reopened(session, now, call)
+  local is_taker = call ~= '' and session.closing:find(call, 1, true)
+  return not is_taker and not session.closed_for_good and now <= kept_until(session)
 end
 
 -- Whether there is a session that no login has closed and whose expiry time has not passed.
