@@ -65,6 +65,8 @@ SOAK, SOAK_TIMES = settings(max_examples=500, stateful_step_count=50), 20
 
 # Seconds for which the same login, or the same create with an own token, is recognised.
 REPEATABLE = 60
+# Seconds for which a pointer outlives the timeouts of a session that was rotated.
+LONGEST_GRACE = 360
 
 
 @dataclass
@@ -79,6 +81,7 @@ class ModelPointer:
     ends: int | None
     # The creates that need it.
     calls: list[object]
+    rotated: bool = False
 
     @property
     def expires_at(self) -> int:
@@ -281,7 +284,11 @@ class Model:
     def _is_taken(self, slot) -> bool:
         if slot is None:
             return False
-        until = max(slot.expires_at, slot.kept_until) if isinstance(slot, ModelSession) else slot.expires_at
+        until = slot.expires_at
+        if isinstance(slot, ModelSession):
+            until = max(until, slot.kept_until)
+        elif isinstance(slot, ModelPointer) and slot.rotated:
+            until += LONGEST_GRACE
         return self.now <= until
 
     def _end(self, app, place, slot) -> None:
@@ -370,6 +377,9 @@ class Model:
 
     def rotate(self, app, token, grace, made):
         """`made` is the token that the store made, if it made one."""
+        pointer = self.slots.get((app, place_of(token)))
+        if isinstance(pointer, ModelPointer):
+            pointer.rotated = True
         session = self._alive(app, token, is_use=True)
         if not session:
             return None

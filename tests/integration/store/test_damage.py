@@ -1,15 +1,18 @@
 """What the store does when its data was evicted in part, or changed by hand."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 import redis
 
 from rest_sessions.connection.client import Client
-from rest_sessions.model import Timeouts
+from rest_sessions.errors import Conflict, TokenInUse, TooManySessions
+from rest_sessions.model import App, Cap, Devices, Login, Timeouts
 from rest_sessions.store.sessions import SessionStore
 from rest_sessions.store.tokens import place_of
 from tests.conftest import Clock
+from tests.own_tokens import ELSEWHERE, HERE, USER, own_token
 from tests.pages import all_pages, ids
 from tests.servers import Server
 
@@ -178,7 +181,7 @@ def test_a_create_that_lacks_a_right_leaves_no_session(
     assert real_server.keys(namespace) == set()
 
 
-@pytest.mark.parametrize("damage", ["type", "used", "r", "ttl"])
+@pytest.mark.parametrize("damage", ["type", "used", "r", "w", "ttl", "token", "created", "ip", "id"])
 def test_a_damaged_session_is_a_missing_one_and_fails_no_other(store, server, clock, keys, damage) -> None:
     token = store.create_session(APP, "peter", IP, Timeouts(100)).token
     with server.connect() as client:
@@ -191,11 +194,24 @@ def test_a_damaged_session_is_a_missing_one_and_fails_no_other(store, server, cl
     other = store.create_session(APP, "peter", "192.0.2.8", Timeouts(100)).token
     assert store.get_session(APP, token) is None
     assert store.set_session(APP, token, {"a": "1"}) is None
+    assert store.touch_session(APP, token) is None
+    assert store.rotate_session(APP, token) is None
+    assert store.kill_session(APP, token) == 0
     assert [session.ip for session in store.list_sessions_of_id(APP, "peter").sessions] == ["192.0.2.8"]
     assert [session.ip for session in store.list_sessions_of_app(APP, 60).sessions] == ["192.0.2.8"]
     assert store.get_session(APP, other)
     assert store.kill_sessions_of_app(APP) in (1, 2)
     assert not [key for key in keys() if ":s:" in key]
+
+
+@pytest.mark.parametrize("damage", ["used", "r", "w", "ttl", "token", "created", "ip", "id"])
+def test_a_login_takes_nothing_from_a_damaged_session(store, server, keys, damage) -> None:
+    token = store.create_session(APP, "peter", IP, data={"a": "1"}).token
+    with server.connect() as client:
+        client.hdel(*[key for key in keys() if ":s:" in key], damage)
+    created = store.create_session(APP, "peter", IP, login=Login(token))
+    assert created.taken_over is False
+    assert store.get_session(APP, created.token).data == {}
 
 
 def test_wrong_expiry_times_of_live_sessions_do_not_keep_the_sweep_busy(store, server, clock, keys) -> None:
@@ -233,3 +249,239 @@ def test_scores_that_are_no_whole_numbers_fail_no_listing(store, server, keys) -
         client.zadd(recent, dict.fromkeys(client.zrange(recent, 0, -1), 1.5))
     assert ids(store.list_sessions_of_id(APP, "peter")) == ["peter"]
     assert store.list_sessions_of_app(APP, 60).sessions == []
+
+
+# Every operation that looks for a session by its token.
+WITH_TOKEN = {
+    "get": lambda store, token: store.get_session(APP, token),
+    "peek": lambda store, token: store.get_session(APP, token, peek=True),
+    "set": lambda store, token: store.set_session(APP, token, {"a": "1"}, ttl=100),
+    "touch": lambda store, token: store.touch_session(APP, token),
+    "rotate": lambda store, token: store.rotate_session(APP, token),
+    "kill": lambda store, token: store.kill_session(APP, token),
+    "login": lambda store, token: store.create_session(APP, "paul", IP, login=Login(token)).taken_over,
+}
+
+
+@pytest.mark.parametrize("operation", WITH_TOKEN)
+class TestOwnToken:
+    @pytest.mark.parametrize("partition", [HERE, ELSEWHERE], ids=["session or mark", "pointer"])
+    def test_a_key_of_another_type_is_a_missing_session(self, store, stored, partition: int, operation: str) -> None:
+        own = own_token(partition)
+        store.create_session(APP, USER, IP, own_token=own)
+        stored.client.set(stored.key(APP, place_of(own)), "text")
+        assert not WITH_TOKEN[operation](store, own)
+        assert stored.client.get(stored.key(APP, place_of(own))) == b"text"
+
+    def test_a_pointer_whose_session_is_gone_leads_nowhere(self, store: SessionStore, stored, operation: str) -> None:
+        own = own_token(ELSEWHERE)
+        store.create_session(APP, USER, IP, own_token=own)
+        stored.client.delete(stored.key(APP, stored.home(APP, own)))
+        assert not WITH_TOKEN[operation](store, own)
+
+    def test_a_pointer_to_a_key_of_another_type_leads_nowhere(self, store, stored, operation: str) -> None:
+        own = own_token(ELSEWHERE)
+        store.create_session(APP, USER, IP, own_token=own)
+        stored.client.set(stored.key(APP, stored.home(APP, own)), "text")
+        assert not WITH_TOKEN[operation](store, own)
+
+    @pytest.mark.parametrize("to", [HERE, ELSEWHERE], ids=["two in a circle", "one to itself"])
+    def test_pointers_that_lead_in_a_circle_are_followed_once(self, store, stored, batches, to, operation) -> None:
+        own = own_token(ELSEWHERE)
+        store.create_session(APP, USER, IP, own_token=own)
+        first, second = stored.key(APP, place_of(own)), stored.key(APP, stored.home(APP, own))
+        stored.client.hset(first, "to", f"{to:x}")
+        stored.client.delete(second)
+        stored.client.hset(second, mapping={**stored.client.hgetall(first), b"to": b"%x" % ELSEWHERE})
+        batches.clear()
+        assert not WITH_TOKEN[operation](store, own)
+        assert len(batches) <= 3
+
+
+def test_a_session_whose_pointer_is_gone_ends_as_any_other(store: SessionStore, stored) -> None:
+    own = own_token(ELSEWHERE)
+    store.create_session(APP, USER, IP, own_token=own)
+    stored.client.delete(stored.key(APP, place_of(own)))
+    assert store.get_session(APP, own) is None
+    assert ids(store.list_sessions_of_id(APP, USER)) == [USER]
+    assert store.kill_sessions_of_id(APP, USER) == 1
+    with pytest.raises(TokenInUse):
+        store.create_session(APP, USER, IP, own_token=own)
+
+
+class TestClosedSession:
+    @pytest.fixture
+    def old(self, store: SessionStore) -> str:
+        """The token of a session that a login has closed."""
+        token = store.create_session(APP, USER, IP, Timeouts(100), {"a": "1"}).token
+        store.create_session(APP, USER, "192.0.2.8", Timeouts(100), login=Login(token))
+        return token
+
+    @pytest.mark.parametrize("lost", ["ids", "expiry"])
+    def test_it_is_shown_without_its_entries_and_brings_none_back(self, store, old: str, stored, delete, lost) -> None:
+        delete(lost)
+        assert store.get_session(APP, old).closed
+        assert stored.entries(place_of(old).handle).keys() == {"ids", "expiry"} - {lost}
+        assert [session.ip for session in store.list_sessions_of_app(APP, 60).sessions] == ["192.0.2.8"]
+
+    @pytest.mark.parametrize("lost", ["ids", "expiry"])
+    def test_the_same_login_takes_its_data_again(self, store: SessionStore, old: str, delete, lost: str) -> None:
+        delete(lost)
+        created = store.create_session(APP, USER, IP, login=Login(old))
+        assert created.taken_over
+        assert store.get_session(APP, created.token).data == {"a": "1"}
+
+    def test_the_sweep_removes_all_when_ids_is_lost(self, store, old: str, clock: Clock, keys, delete) -> None:
+        delete("ids")
+        clock.now += 101
+        assert store.sweep_expired() == (1, {})
+        assert keys() == set()
+
+    def test_a_kill_of_the_user_removes_all_when_expiry_is_lost(self, store, old: str, keys, delete) -> None:
+        delete("expiry")
+        assert store.kill_sessions_of_id(APP, USER) == 1
+        assert {key.rpartition(":")[2] for key in keys()} == {"apps"}
+
+    def test_a_refused_login_restores_the_entries(self, store: SessionStore, stored, monkeypatch) -> None:
+        token = store.create_session(APP, USER, IP).token
+        store.create_session(APP, USER, IP)
+        before = stored.entries(place_of(token).handle)
+        run = store._client.run
+
+        def close_and_lose_the_index(*commands, **options):
+            monkeypatch.undo()
+            replies = run(*commands, **options)
+            stored.client.delete(*(key for key in stored.values() if key.endswith((":users", ":recent", ":expiry"))))
+            return replies
+
+        monkeypatch.setattr(store._client, "run", close_and_lose_the_index)
+        with pytest.raises(TooManySessions):
+            store.create_session(APP, USER, IP, login=Login(token), cap=Cap(1, refuses=True))
+        assert stored.entries(place_of(token).handle) == before
+        assert store.count_active_users(APP, 60) == 1
+
+
+class TestCap:
+    # Some of them have the length of a handle, or begin or end like an entry of the user.
+    FOREIGN = (b"", b"short", b"x" * 23, b"-" * 22, b"\xff" * 22, b"a\0" + b"b" * 22, b"\0" + b"c" * 22)
+
+    @pytest.mark.parametrize("cap", [Cap(2), Cap(2, refuses=True)], ids=["oldest", "refuse"])
+    def test_foreign_members_neither_count_nor_make_it_look_for_ever(self, store, keys, stored, batches, cap) -> None:
+        living = store.create_session(APP, USER, IP).token
+        [entries] = [key for key in keys() if key.endswith(":ids")]
+        stored.client.zadd(entries, {USER.encode() + b"\0" + member: 0 for member in self.FOREIGN})
+        batches.clear()
+        assert not store.create_session(APP, USER, IP, cap=cap).killed
+        assert len(batches) <= 2
+        assert store.get_session(APP, living)
+        if cap.refuses:
+            with pytest.raises(TooManySessions):
+                store.create_session(APP, USER, IP, cap=cap)
+        else:
+            assert store.create_session(APP, USER, IP, cap=cap).killed == 1
+
+    @pytest.mark.parametrize("cap", [Cap(2), Cap(2, refuses=True)], ids=["oldest", "refuse"])
+    def test_nor_do_very_many(self, store: SessionStore, keys, stored, batches, cap: Cap) -> None:
+        living = store.create_session(APP, USER, IP).token
+        [entries] = [key for key in keys() if key.endswith(":ids")]
+        # Before and behind any handle.
+        foreign = [f"{USER}\0{edge}{number:04}" for edge in ("!", "~") for number in range(300)]
+        stored.client.zadd(entries, dict.fromkeys(foreign, 0))
+        batches.clear()
+        assert not store.create_session(APP, USER, IP, cap=cap).killed
+        assert len(batches) < 10
+        assert store.get_session(APP, living)
+
+    @pytest.mark.parametrize("cap", [Cap(2), Cap(2, refuses=True)], ids=["oldest", "refuse"])
+    def test_entries_of_sessions_that_are_gone_do_not_count(self, store, keys, stored, cap: Cap) -> None:
+        tokens = [store.create_session(APP, USER, IP).token for _ in range(3)]
+        for token in tokens[:2]:
+            stored.client.delete(stored.key(APP, place_of(token)))
+        assert not store.create_session(APP, USER, IP, cap=cap).killed
+        assert store.get_session(APP, tokens[2])
+
+    @pytest.mark.parametrize("cap", [Cap(2), Cap(2, refuses=True)], ids=["oldest", "refuse"])
+    def test_keys_of_another_type_do_not_count(self, store: SessionStore, stored, cap: Cap) -> None:
+        tokens = [store.create_session(APP, USER, IP).token for _ in range(3)]
+        for token in tokens[:2]:
+            stored.client.set(stored.key(APP, place_of(token)), "text")
+        assert not store.create_session(APP, USER, IP, cap=cap).killed
+        assert store.get_session(APP, tokens[2])
+
+
+class TestDevices:
+    def test_a_device_whose_entry_is_lost_is_spared_and_ended(self, store: SessionStore, delete) -> None:
+        tokens = [store.create_session(APP, USER, IP).token for _ in range(2)]
+        delete("ids")
+        assert store.kill_sessions_of_id(APP, USER, Devices(spared=place_of(tokens[0]).handle)) == 0
+        assert store.kill_sessions_of_id(APP, USER, Devices(only=place_of(tokens[0]).handle)) == 1
+        assert store.get_session(APP, tokens[0]) is None
+
+    def test_a_key_of_another_type_is_no_device(self, store: SessionStore, stored) -> None:
+        token = store.create_session(APP, USER, IP).token
+        other = store.create_session(APP, USER, IP).token
+        stored.client.set(stored.key(APP, place_of(token)), "text")
+        with pytest.raises(Conflict):
+            store.kill_sessions_of_id(APP, USER, Devices(spared=place_of(token).handle))
+        assert store.kill_sessions_of_id(APP, USER, Devices(only=place_of(token).handle)) == 0
+        assert store.get_session(APP, other)
+
+
+class TestListOfApps:
+    def test_a_name_that_is_none_is_left_out(self, store: SessionStore, stored, namespace: str) -> None:
+        store.create_session(APP, USER, IP)
+        stored.client.sadd(f"{namespace}:apps", b"\xff", "no app", "", "x", "a" * 21, "a:b", "{a}", "app\n")
+        seen = []
+        page = store.list_apps(lambda name: seen.append(name) or True)
+        assert page == ([App(APP, 1, 1)], None)
+        assert seen == [APP]
+
+    def test_it_takes_no_room_on_a_page(self, store: SessionStore, stored, namespace: str) -> None:
+        for app in ("one", "two"):
+            store.create_session(app, USER, IP)
+        stored.client.sadd(f"{namespace}:apps", "a b", "p q", "z z")
+        first = store.list_apps(lambda _: True, 1)
+        second = store.list_apps(lambda _: True, 1, first.next)
+        assert [app.name for page in (first, second) for app in page.apps] == ["one", "two"]
+        assert second.next is None
+
+    def test_a_lost_index_fails_nothing(self, store: SessionStore, delete) -> None:
+        store.create_session(APP, USER, IP)
+        delete(*INDEX)
+        assert store.list_apps(lambda _: True).apps == [App(APP, 0, 0)]
+
+
+@pytest.mark.parametrize("to", ["zz", ""])
+def test_a_pointer_to_no_partition_leads_nowhere(store, stored, to) -> None:
+    own = own_token(ELSEWHERE)
+    store.create_session(APP, USER, IP, own_token=own)
+    stored.client.hset(stored.key(APP, place_of(own)), "to", to)
+    assert store.get_session(APP, own) is None
+
+
+@pytest.mark.parametrize("lost", ["ttl", "used", "created", "claim", "calls"])
+def test_a_pointer_that_lost_a_field_is_none(store, stored, lost) -> None:
+    own = own_token(ELSEWHERE)
+    store.create_session(APP, USER, IP, own_token=own)
+    stored.client.hdel(stored.key(APP, place_of(own)), lost)
+    store.get_session(APP, own)
+    with suppress(TokenInUse):
+        store.create_session(APP, USER, IP, own_token=own)
+
+
+@pytest.mark.parametrize("lost", ["closed_until", "closed_for", "closing"])
+def test_a_closed_session_that_lost_a_field_fails_nothing(store, stored, clock, lost) -> None:
+    old = store.create_session(APP, USER, IP).token
+    store.create_session(APP, USER, IP, login=Login(old))
+    stored.client.hdel(stored.key(APP, place_of(old)), lost)
+    store.get_session(APP, old)
+    store.create_session(APP, USER, IP, login=Login(old))
+    store.create_session(APP, USER, IP, cap=Cap(1))
+    clock.now += 61
+    assert store.sweep_expired().errors == {}
+
+
+def test_a_rotated_session_that_lost_its_grace_fails_nothing(store, stored) -> None:
+    new = store.rotate_session(APP, store.create_session(APP, USER, IP).token)
+    stored.client.hdel(stored.key(APP, place_of(new)), "grace")
+    store.get_session(APP, new)

@@ -2,13 +2,14 @@
 
 import pytest
 
-from rest_sessions.errors import TooLarge
+from rest_sessions.errors import Conflict, TooLarge
 from rest_sessions.limits import MAX_DATA_BYTES, MAX_KEYS
-from rest_sessions.model import Timeouts
-from rest_sessions.store.keys import Keyspace
+from rest_sessions.model import Login, Timeouts
+from rest_sessions.store.keys import Keyspace, partition_number_of_id
 from rest_sessions.store.sessions import SessionStore
 from rest_sessions.store.tokens import place_of
 from tests.conftest import Clock
+from tests.own_tokens import own_token
 
 APP = "webapp"
 IP = "192.0.2.7"
@@ -61,12 +62,16 @@ class TestTime:
         assert store.set_session(APP, token, {"a": "1"}) is None
         assert store.kill_session(APP, token) == 0
 
-    @pytest.mark.parametrize("use", ["get", "set"])
+    @pytest.mark.parametrize("use", ["get", "set", "touch"])
     def test_every_use_restarts_the_idle_timeout(self, store: SessionStore, clock: Clock, use: str) -> None:
         token = store.create_session(APP, "peter", IP, Timeouts(10)).token
         for _ in range(5):
             clock.now += 10
-            session = store.get_session(APP, token) if use == "get" else store.set_session(APP, token, {"a": "1"})
+            session = {
+                "get": lambda: store.get_session(APP, token),
+                "set": lambda: store.set_session(APP, token, {"a": "1"}),
+                "touch": lambda: store.touch_session(APP, token),
+            }[use]()
             assert session.idle == 10
 
     def test_a_listing_is_not_a_use(self, store: SessionStore, clock: Clock) -> None:
@@ -133,6 +138,251 @@ class TestTime:
             assert 60 < client.ttl(keys[fixed]) <= 70
 
 
+class TestTouch:
+    def test_is_a_use_that_counts_nothing(self, store: SessionStore, clock: Clock) -> None:
+        token = store.create_session(APP, "peter", IP, Timeouts(10)).token
+        clock.now += 10
+        assert store.touch_session(APP, token).idle == 10
+        clock.now += 10
+        session = store.get_session(APP, token)
+        assert (session.r, session.w, session.idle) == (1, 1, 10)
+
+    def test_answers_without_the_data(self, store: SessionStore) -> None:
+        token = store.create_session(APP, "peter", IP, data={"a": "1"}).token
+        session = store.touch_session(APP, token)
+        assert (session.id, session.ip, session.ttl, session.data) == ("peter", IP, 7200, {})
+        assert store.get_session(APP, token).data == {"a": "1"}
+
+    def test_a_missing_session_stays_missing(self, store: SessionStore, clock: Clock, stored) -> None:
+        token = store.create_session(APP, "peter", IP, Timeouts(10)).token
+        clock.now += 11
+        before = stored.everything()
+        assert store.touch_session(APP, token, ttl=1000) is None
+        assert stored.everything() == before
+
+    def test_takes_one_round_trip(self, store: SessionStore, batches) -> None:
+        token = store.create_session(APP, "peter", IP).token
+        batches.clear()
+        store.touch_session(APP, token, ttl=10)
+        assert len(batches) == 1
+
+
+class TestPeek:
+    def test_shows_the_session_as_it_is(self, store: SessionStore, clock: Clock) -> None:
+        token = store.create_session(APP, "peter", IP, data={"a": "1"}).token
+        clock.now += 5
+        peeked = [store.get_session(APP, token, peek=True) for _ in range(2)]
+        assert peeked == [store.get_session(APP, token)] * 2
+
+    def test_changes_nothing_at_all(self, store: SessionStore, clock: Clock, stored) -> None:
+        token = store.create_session(APP, "peter", IP).token
+        clock.now += 5
+        before = stored.everything()
+        assert store.get_session(APP, token, peek=True)
+        assert stored.everything() == before
+
+    def test_does_not_keep_a_session_alive(self, store: SessionStore, clock: Clock) -> None:
+        token = store.create_session(APP, "peter", IP, Timeouts(10)).token
+        clock.now += 10
+        assert store.get_session(APP, token, peek=True).idle == 10
+        clock.now += 1
+        assert store.get_session(APP, token, peek=True) is None
+
+
+@pytest.mark.parametrize("use", ["set", "touch"])
+class TestNewTtl:
+    """`ttl` given to a session that exists, as for "remember me"."""
+
+    @pytest.fixture
+    def give(self, store: SessionStore, use: str):
+        """Gives the session of a token a new ttl."""
+        if use == "set":
+            return lambda token, ttl: store.set_session(APP, token, {"a": "1"}, ttl=ttl)
+        return lambda token, ttl: store.touch_session(APP, token, ttl=ttl)
+
+    # A use within the second of the last one changes no time, but a new ttl takes effect.
+    @pytest.mark.parametrize("seconds", [0, 7], ids=["in the same second", "later"])
+    @pytest.mark.parametrize("ttl", [10, 1000])
+    def test_holds_from_now_on(self, store, clock: Clock, give, ttl: int, seconds: int) -> None:
+        token = store.create_session(APP, "peter", IP, Timeouts(100)).token
+        clock.now += seconds
+        session = give(token, ttl)
+        assert (session.ttl, session.idle) == (ttl, seconds)
+        clock.now += ttl
+        assert store.get_session(APP, token).ttl == ttl
+        clock.now += ttl + 1
+        assert store.get_session(APP, token) is None
+
+    @pytest.mark.parametrize("seconds", [0, 7], ids=["in the same second", "later"])
+    @pytest.mark.parametrize("ttl", [10, 1000])
+    def test_moves_the_end_in_redis(self, store, clock: Clock, give, stored, ttl: int, seconds: int) -> None:
+        place = place_of(token := store.create_session(APP, "peter", IP, Timeouts(100)).token)
+        clock.now += seconds
+        give(token, ttl)
+        assert stored.lasts(APP, place, ttl + 60)
+        assert stored.entries(place.handle)["expiry"] == clock.now + ttl
+
+    def test_the_sweep_knows_it(self, store: SessionStore, clock: Clock, give, keys) -> None:
+        token = store.create_session(APP, "peter", IP, Timeouts(100)).token
+        give(token, 10)
+        clock.now += 10
+        assert store.sweep_expired() == (0, {})
+        clock.now += 1
+        assert store.sweep_expired() == (1, {})
+        assert keys() == set()
+
+    @pytest.mark.parametrize("seconds", [0, 7], ids=["in the same second", "later"])
+    @pytest.mark.parametrize("ttl", [20, 1000])
+    def test_moves_the_end_of_no_resave(self, store, clock, give, stored, ttl: int, seconds: int) -> None:
+        token = store.create_session(APP, "peter", IP, Timeouts(100, no_resave=True)).token
+        clock.now += seconds
+        assert give(token, ttl).ttl == ttl
+        assert stored.lasts(APP, place_of(token), ttl + 60)
+        for passed in (10, ttl - 10):
+            clock.now += passed
+            session = store.get_session(APP, token)
+        assert (session.ttl, session.no_resave) == (0, True)
+        clock.now += 1
+        assert store.get_session(APP, token) is None
+
+    def test_does_not_move_the_end_of_a_lifetime(self, store: SessionStore, clock: Clock, give, stored) -> None:
+        token = store.create_session(APP, "peter", IP, Timeouts(10, 100)).token
+        clock.now += 10
+        assert give(token, 1000).ttl == 1000
+        assert stored.lasts(APP, place_of(token), 90 + 60)
+        clock.now += 90
+        assert store.get_session(APP, token)
+        clock.now += 1
+        assert store.get_session(APP, token) is None
+
+    def test_a_use_without_a_ttl_keeps_it(self, store: SessionStore, clock: Clock, give) -> None:
+        token = store.create_session(APP, "peter", IP, Timeouts(10)).token
+        give(token, 50)
+        assert give(token, None).ttl == 50
+
+
+class TestNoResave:
+    @pytest.mark.parametrize("use", ["get", "set", "touch", "rotate", "peek"])
+    def test_its_end_never_drifts(self, store: SessionStore, clock: Clock, use: str) -> None:
+        """The predecessor lost most of an hour to many reads within a second."""
+        token = store.create_session(APP, "peter", IP, Timeouts(100, no_resave=True)).token
+        uses = {
+            "get": lambda: store.get_session(APP, token),
+            "set": lambda: store.set_session(APP, token, {"a": "1"}),
+            "touch": lambda: store.touch_session(APP, token),
+            "rotate": lambda: store.rotate_session(APP, token),
+            "peek": lambda: store.get_session(APP, token, peek=True),
+        }
+        for _ in range(10):
+            for _ in range(5):
+                uses[use]()
+            clock.now += 10
+        assert store.get_session(APP, token).ttl == 0
+        clock.now += 1
+        assert store.get_session(APP, token) is None
+
+    def test_nor_does_the_end_that_a_ttl_has_moved(self, store: SessionStore, clock: Clock) -> None:
+        token = store.create_session(APP, "peter", IP, Timeouts(100, no_resave=True)).token
+        clock.now += 50
+        store.touch_session(APP, token, ttl=200)
+        for _ in range(20):
+            for _ in range(5):
+                store.touch_session(APP, token)
+            clock.now += 10
+        assert store.get_session(APP, token).ttl == 0
+        clock.now += 1
+        assert store.get_session(APP, token) is None
+
+
+class TestLifetime:
+    def test_ends_a_session_whatever_its_use(self, store: SessionStore, clock: Clock) -> None:
+        token = store.create_session(APP, "peter", IP, Timeouts(10, 35)).token
+        for passed in (10, 10, 10, 5):
+            clock.now += passed
+            assert store.get_session(APP, token).ttl == 10
+        clock.now += 1
+        assert store.get_session(APP, token) is None
+        assert store.kill_session(APP, token) == 0
+
+    def test_the_idle_timeout_may_come_first(self, store: SessionStore, clock: Clock) -> None:
+        token = store.create_session(APP, "peter", IP, Timeouts(10, 1000)).token
+        clock.now += 11
+        assert store.get_session(APP, token) is None
+
+    def test_may_be_shorter_than_the_ttl(self, store: SessionStore, clock: Clock) -> None:
+        token = store.create_session(APP, "peter", IP, Timeouts(1000, 10)).token
+        clock.now += 10
+        assert store.get_session(APP, token)
+        clock.now += 1
+        assert store.get_session(APP, token) is None
+
+    def test_redis_knows_the_earlier_end(self, store: SessionStore, clock: Clock, stored) -> None:
+        place = place_of(token := store.create_session(APP, "peter", IP, Timeouts(100, 250)).token)
+        for left in (100, 100, 70):
+            assert stored.lasts(APP, place, left + 60)
+            assert stored.entries(place.handle)["expiry"] == clock.now + left
+            clock.now += 90
+            store.get_session(APP, token)
+
+    def test_the_sweep_removes_it_then(self, store: SessionStore, clock: Clock, keys) -> None:
+        store.create_session(APP, "peter", IP, Timeouts(1000, 10))
+        clock.now += 10
+        assert store.sweep_expired() == (0, {})
+        clock.now += 1
+        assert store.sweep_expired() == (1, {})
+        assert keys() == set()
+
+
+class TestDetails:
+    @pytest.fixture(params=["create", "get", "peek", "set", "touch", "soid", "soapp"])
+    def details(self, request: pytest.FixtureRequest, store: SessionStore):
+        """The details of the session of a token, by each operation that can show them."""
+        return {
+            "create": lambda token: store.get_session(APP, token, details=True).details,
+            "get": lambda token: store.get_session(APP, token, details=True).details,
+            "peek": lambda token: store.get_session(APP, token, peek=True, details=True).details,
+            "set": lambda token: store.set_session(APP, token, {"a": "1"}, details=True).details,
+            "touch": lambda token: store.touch_session(APP, token, details=True).details,
+            "soid": lambda token: store.list_sessions_of_id(APP, "peter", details=True).sessions[0].details,
+            "soapp": lambda token: store.list_sessions_of_app(APP, 60, details=True).sessions[0].details,
+        }[request.param]
+
+    @pytest.mark.parametrize(
+        ("timeouts", "lifetime"),
+        [(Timeouts(100), None), (Timeouts(100, 500), 500), (Timeouts(100, no_resave=True), None)],
+        ids=["idle", "lifetime", "no-resave"],
+    )
+    def test_handle_age_and_lifetime(self, store, clock: Clock, details, timeouts, lifetime) -> None:
+        created = store.create_session(APP, "peter", IP, timeouts)
+        for age in (0, 30, 60):
+            assert details(created.token) == (created.handle, age, lifetime)
+            clock.now += 30
+
+    def test_a_ttl_does_not_change_the_lifetime(self, store: SessionStore, clock: Clock, details) -> None:
+        token = store.create_session(APP, "peter", IP, Timeouts(100, 500)).token
+        clock.now += 50
+        store.touch_session(APP, token, ttl=1000)
+        assert details(token)[1:] == (50, 500)
+
+    def test_a_rotation_changes_none(self, store: SessionStore, clock: Clock, details) -> None:
+        created = store.create_session(APP, "peter", IP, Timeouts(100, 500))
+        clock.now += 20
+        assert details(store.rotate_session(APP, created.token)) == (created.handle, 20, 500)
+
+
+def test_nothing_has_details_without_being_asked(store: SessionStore) -> None:
+    token = store.create_session(APP, "peter", IP, Timeouts(100, 500)).token
+    sessions = [
+        store.get_session(APP, token),
+        store.set_session(APP, token, {"a": "1"}),
+        store.touch_session(APP, token),
+        *store.list_sessions_of_id(APP, "peter").sessions,
+        *store.list_sessions_of_app(APP, 60).sessions,
+    ]
+    assert [session.details for session in sessions] == [None] * 5
+    assert not any('"handle"' in session.json for session in sessions)
+
+
 class TestData:
     def test_set_merges_at_the_top_level(self, store: SessionStore) -> None:
         token = store.create_session(APP, "peter", IP, data={"name": '"Peter"', "age": "46", "none": None}).token
@@ -181,6 +431,122 @@ class TestData:
         texts = {"big": "12345678901234567", "e": "1e300", "z": "-0.0", "s": '"\\u0000 딸기 🍓 \u2028"', "empty": '""'}
         token = store.create_session(APP, "peter", IP, data=texts).token
         assert store.get_session(APP, token).data == texts
+
+
+class TestReplace:
+    def test_a_key_left_out_goes(self, store: SessionStore) -> None:
+        token = store.create_session(APP, "peter", IP, data={"a": "1", "b": "2", "c": "3"}).token
+        session = store.set_session(APP, token, {"b": "4", "c": None, "d": "5"}, replace=True)
+        assert session.data == {"b": "4", "d": "5"}
+        assert store.get_session(APP, token).data == session.data
+
+    def test_nothing_may_be_left(self, store: SessionStore) -> None:
+        token = store.create_session(APP, "peter", IP, data={"a": "1"}).token
+        session = store.set_session(APP, token, {}, replace=True)
+        assert (session.data, session.w) == ({}, 2)
+        assert store.get_session(APP, token).id == "peter"
+
+    def test_what_goes_makes_room(self, store: SessionStore) -> None:
+        token = store.create_session(APP, "peter", IP, data={f"k{i}": "1" for i in range(MAX_KEYS)}).token
+        full = {f"new{i}": "1" for i in range(MAX_KEYS)}
+        assert store.set_session(APP, token, full, replace=True).data == full
+
+    def test_one_over_a_limit_removes_nothing(self, store: SessionStore, stored) -> None:
+        token = store.create_session(APP, "peter", IP, data={"a": "1"}).token
+        before = stored.everything()
+        with pytest.raises(TooLarge):
+            store.set_session(APP, token, {"b": '"' + "x" * MAX_DATA_BYTES + '"'}, replace=True)
+        assert stored.everything() == before
+
+
+class TestExpectedW:
+    def test_writes_if_w_is_as_expected(self, store: SessionStore) -> None:
+        token = store.create_session(APP, "peter", IP).token
+        for w in range(1, 4):
+            assert store.set_session(APP, token, {"a": str(w)}, expected_w=w).w == w + 1
+        assert store.get_session(APP, token).data == {"a": "3"}
+
+    @pytest.mark.parametrize("expected", [1, 3])
+    def test_else_it_is_a_conflict_that_changes_nothing(self, store, clock: Clock, stored, expected: int) -> None:
+        token = store.create_session(APP, "peter", IP).token
+        store.set_session(APP, token, {"a": "1"})
+        clock.now += 5
+        before = stored.everything()
+        with pytest.raises(Conflict, match=f"^w is 2, not {expected}"):
+            store.set_session(APP, token, {"a": "2"}, expected_w=expected, ttl=1000, replace=True)
+        assert stored.everything() == before
+
+    def test_the_same_write_twice_is_a_conflict(self, store: SessionStore) -> None:
+        token = store.create_session(APP, "peter", IP).token
+        store.set_session(APP, token, {"a": "1"}, expected_w=1)
+        with pytest.raises(Conflict):
+            store.set_session(APP, token, {"a": "1"}, expected_w=1)
+
+    def test_a_missing_session_is_missing(self, store: SessionStore) -> None:
+        assert store.set_session(APP, FOREIGN_TOKEN, {"a": "1"}, expected_w=1) is None
+
+    def test_with_too_much_data_nothing_is_written(self, store: SessionStore, stored) -> None:
+        token = store.create_session(APP, "peter", IP).token
+        before = stored.everything()
+        with pytest.raises(TooLarge):
+            store.set_session(APP, token, {"a": '"' + "x" * MAX_DATA_BYTES + '"'}, expected_w=1)
+        assert stored.everything() == before
+
+    def test_takes_one_round_trip(self, store: SessionStore, batches) -> None:
+        token = store.create_session(APP, "peter", IP).token
+        batches.clear()
+        store.set_session(APP, token, {"a": "1"}, expected_w=1)
+        assert len(batches) == 1
+
+
+# Every operation that takes a token. None of them may find a session.
+WITH_TOKEN = {
+    "get": lambda store, token: store.get_session(APP, token),
+    "peek": lambda store, token: store.get_session(APP, token, peek=True),
+    "set": lambda store, token: store.set_session(APP, token, {"a": "1"}),
+    "set with ttl": lambda store, token: store.set_session(APP, token, {"a": "1"}, ttl=1000),
+    "set with replace": lambda store, token: store.set_session(APP, token, {}, replace=True),
+    "set with w": lambda store, token: store.set_session(APP, token, {"a": "1"}, expected_w=1),
+    "touch": lambda store, token: store.touch_session(APP, token),
+    "touch with ttl": lambda store, token: store.touch_session(APP, token, ttl=1000),
+    "rotate": lambda store, token: store.rotate_session(APP, token),
+    "kill": lambda store, token: store.kill_session(APP, token),
+}
+STATES = ["just created", "rotated", "new token used", "closed", "own token", "killed with own token"]
+
+
+class TestWrongSecret:
+    """Everybody may know a handle. Only who has the secret as well finds the session."""
+
+    @pytest.fixture(params=STATES)
+    def wrong(self, request: pytest.FixtureRequest, store: SessionStore, clock: Clock) -> str:
+        """A token with the handle of a session, and another secret."""
+        options = {"own_token": own_token(partition_number_of_id("peter"))} if "own token" in request.param else {}
+        token = store.create_session(APP, "peter", IP, Timeouts(100), {"b": "1"}, **options).token
+        if request.param in ("rotated", "new token used"):
+            token = store.rotate_session(APP, token)
+        if request.param == "new token used":
+            store.get_session(APP, token)
+        if request.param == "closed":
+            store.create_session(APP, "peter", IP, login=Login(token))
+        if request.param == "killed with own token":
+            store.kill_session(APP, token)
+        clock.now += 5
+        place = place_of(token)
+        return f"Z{place.partition:x}{place.handle}{'0' * 40}"
+
+    @pytest.mark.parametrize("operation", WITH_TOKEN)
+    def test_is_a_missing_session_and_changes_nothing(self, store, stored, wrong: str, operation: str) -> None:
+        before = stored.everything()
+        assert not WITH_TOKEN[operation](store, wrong)
+        assert stored.everything() == before
+
+    def test_a_login_takes_and_closes_nothing(self, store: SessionStore, stored, wrong: str) -> None:
+        before = stored.fields(APP, place_of(wrong))
+        created = store.create_session(APP, "paul", IP, login=Login(wrong))
+        assert created.taken_over is False
+        assert store.get_session(APP, created.token).data == {}
+        assert stored.fields(APP, place_of(wrong)) == before
 
 
 class TestTokens:

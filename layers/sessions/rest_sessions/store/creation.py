@@ -129,7 +129,7 @@ class Creation:
         place = place_of(token)
         number = partition_number_of_id(new.id) if new.id else place.partition
         if number != place.partition:
-            claim = (self._now(), f"{number:x}", new.digest, self._call_id, *self._timeouts())
+            claim = (hash_of(token), self._now(), f"{number:x}", new.digest, self._call_id, *self._timeouts())
             self._run(self._calls.call("claim_token", new.app, place, *claim))
             undo.callback(self._calls.on_place, "release_token", new.app, place, self._call_id)
         return token, Place(number, place.handle)

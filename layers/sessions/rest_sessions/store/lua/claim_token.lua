@@ -9,19 +9,20 @@
 -- KEYS[1..4]  ids, users, recent, expiry
 -- KEYS[5]     the pointer
 -- ARGV[1]     handle
--- ARGV[2]     now, seconds
--- ARGV[3]     the hex digit of the session's partition
--- ARGV[4]     digest of the create: the same create may claim the token again for REPEATABLE seconds
--- ARGV[5]     16 characters that no other call has
--- ARGV[6]     ttl, seconds
--- ARGV[7]     the seconds until the fixed end, or '' for none
--- ARGV[8]     1 when the fixed end is that of `no_resave`, else 0
+-- ARGV[2]     hash of the token
+-- ARGV[3]     now, seconds
+-- ARGV[4]     the hex digit of the session's partition
+-- ARGV[5]     digest of the create: the same create may claim the token again for REPEATABLE seconds
+-- ARGV[6]     16 characters that no other call has
+-- ARGV[7]     ttl, seconds
+-- ARGV[8]     the seconds until the fixed end, or '' for none
+-- ARGV[9]     1 when the fixed end is that of `no_resave`, else 0
 -- Returns     {OK} or {TOKEN_IN_USE}
-local key, handle, now, to, claim, call = KEYS[5], ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
-local ttl, fixed, no_resave = ARGV[6], ARGV[7], ARGV[8] == '1'
+local key, handle, token, now, to = KEYS[5], ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local claim, call, ttl, fixed, no_resave = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9] == '1'
 
 local earlier = read_state(key)
-if earlier.to == to and earlier.claim == claim and now <= earlier.created + REPEATABLE then
+if is_pointer(earlier) and earlier.to == to and earlier.claim == claim and now <= earlier.created + REPEATABLE then
   if not earlier.calls:find(call, 1, true) then
     -- Each of the calls may be refused. The pointer is only removed if all are.
     redis.call('HSET', key, 'calls', earlier.calls .. call)
@@ -31,7 +32,9 @@ end
 if is_taken(earlier, now) then
   return { 'TOKEN_IN_USE' }
 end
-local fields = { 'to', to, 'claim', claim, 'calls', call, 'ttl', ttl, 'used', now, 'created', now }
+local fields = {
+  'to', to, 'token', token, 'claim', claim, 'calls', call, 'ttl', ttl, 'used', now, 'created', now,
+}
 if fixed ~= '' then
   fields[#fields + 1], fields[#fields + 2] = 'ends', now + fixed
 end

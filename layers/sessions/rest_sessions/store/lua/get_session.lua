@@ -17,7 +17,7 @@ local is_use = ARGV[4] == '0'
 
 local session, fields = read_session(key)
 if is_use then
-  renew_pointer(key, session, now, '')
+  renew_pointer(key, session, token, now, '')
 end
 local status = status_of(session, token, now)
 if status == 'CLOSED' then

@@ -1,17 +1,14 @@
 -- Keeps pointers: hashes in the partition of a caller's own token that tell in which partition its session is.
 -- include: session.lua
 
--- A pointer lives this many seconds longer than its session: until the longest grace of a rotation is over.
-local POINTER_LINGER = 360
-
 local function expire_pointer(key, ttl)
   redis.call('EXPIRE', key, ttl + POINTER_LINGER)
 end
 
--- Starts the idle timeout of a pointer again, with the new `ttl` if that is not '' and longer. Changes nothing else.
+-- Starts the idle timeout of a pointer again, with the new `ttl` if that is not '' and longer, for a caller with its token.
 -- The session itself is in another partition. So its use may fail, and the pointer must not end before it.
-local function renew_pointer(key, pointer, now, ttl)
-  if not pointer.to or now > expires_at(pointer) then
+local function renew_pointer(key, pointer, token, now, ttl)
+  if not is_pointer(pointer) or token ~= pointer.token or now > expires_at(pointer) then
     return
   end
   local longest = math.max(pointer.ttl, tonumber(ttl) or 0)

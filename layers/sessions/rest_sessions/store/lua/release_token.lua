@@ -1,5 +1,6 @@
 -- Removes a pointer again, because the create that claimed its token was refused.
 -- It stays if another call needs it as well and was not refused.
+-- include: session.lua
 -- include: state.lua
 --
 -- KEYS[1..4]  ids, users, recent, expiry
@@ -10,7 +11,7 @@
 local key, call = KEYS[5], ARGV[2]
 
 local pointer = read_state(key)
-if not pointer.to then
+if not is_pointer(pointer) then
   return { 'MISSING' }
 end
 local rest = pointer.calls:gsub(call, '')

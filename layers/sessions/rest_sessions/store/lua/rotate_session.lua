@@ -21,8 +21,11 @@ local key, handle, token, now = KEYS[5], ARGV[1], ARGV[2], tonumber(ARGV[3])
 local nonce, new_token, grace = ARGV[4], ARGV[5], ARGV[6]
 
 local session = read_state(key)
-renew_pointer(key, session, now, '')
+renew_pointer(key, session, token, now, '')
 local status = status_of(session, token, now)
+if status == 'ELSEWHERE' then
+  redis.call('HSET', key, 'rotated', '1')
+end
 if not is_usable(status) then
   return { status, session.to }
 end

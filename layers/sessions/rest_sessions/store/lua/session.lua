@@ -5,6 +5,8 @@
 -- Redis drops a hash this many seconds after the session's expiry time. So a live session never vanishes, although the
 -- clocks of the callers differ a little.
 local LINGER = 60
+-- A pointer is kept this many seconds longer than its session's timeouts: until the longest grace of a rotation is over.
+local POINTER_LINGER = 360
 -- The same login, or the same create with a caller's own token, is recognised for this many seconds.
 local REPEATABLE = 60
 
@@ -35,7 +37,14 @@ end
 -- Whether the table is a session that lost no field, and not a pointer, a mark or nothing.
 local function is_session(session)
   return session.id and session.ip and session.r and session.w and session.ttl and session.used and session.created
-    and session.token and true
+    and session.token and (not session.nonce or session.grace)
+    and (not session.closed or session.closed_until and session.closed_for and session.closing) and true
+end
+
+-- Whether the table is a pointer that lost no field: its session is in another partition.
+local function is_pointer(pointer)
+  return pointer.to and pointer.to:find('^[0-9a-f]$') and pointer.token and pointer.claim and pointer.calls
+    and pointer.ttl and pointer.used and pointer.created and true
 end
 
 -- When a session or a pointer expires: at the earlier of its idle timeout and its fixed end.
@@ -76,8 +85,8 @@ end
 -- What the caller with `token` finds: OK or ROTATED for a session that is alive, CLOSED for one that a login has closed
 -- and that is still shown, ELSEWHERE for a pointer; STALE or MISSING.
 local function status_of(session, token, now)
-  if session.to then
-    return 'ELSEWHERE'
+  if is_pointer(session) then
+    return token == session.token and 'ELSEWHERE' or 'MISSING'
   end
   if not is_session(session) then
     return 'MISSING'
@@ -99,5 +108,9 @@ local function is_taken(earlier, now)
   if earlier.killed then
     return now <= tonumber(earlier.killed)
   end
-  return (earlier.to or is_session(earlier)) and now <= math.max(expires_at(earlier), kept_until(earlier))
+  if is_pointer(earlier) then
+    -- After a rotation the new token, which needs no pointer, may use the session while the old one is in its grace.
+    return now <= expires_at(earlier) + (earlier.rotated and POINTER_LINGER or 0)
+  end
+  return is_session(earlier) and now <= math.max(expires_at(earlier), kept_until(earlier))
 end

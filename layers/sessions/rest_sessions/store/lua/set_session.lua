@@ -29,7 +29,7 @@ local most_fields, most_bytes, n = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumb
 local FIRST = 12
 
 local session, fields = read_session(key)
-renew_pointer(key, session, now, ttl)
+renew_pointer(key, session, token, now, ttl)
 local status = status_of(session, token, now)
 if not is_usable(status) then
   return { status, session.to }

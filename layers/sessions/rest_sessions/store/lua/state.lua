@@ -6,7 +6,7 @@ local SHOWN = { 'id', 'ip', 'r', 'w', 'ttl', 'used', 'created', 'ends', 'no_resa
 -- All fields of a session, a pointer or a mark, but the data.
 local STATE = {
   'token', 'old_token', 'nonce', 'grace', 'grace_ends', 'cas', 'claim', 'calls', 'capped',
-  'closed', 'closed_for', 'closing', 'closed_for_good', 'closed_until', 'to', 'killed', unpack(SHOWN),
+  'closed', 'closed_for', 'closing', 'closed_for_good', 'closed_until', 'to', 'rotated', 'killed', unpack(SHOWN),
 }
 
 -- The hash as a table, without the data.

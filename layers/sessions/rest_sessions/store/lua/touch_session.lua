@@ -16,7 +16,7 @@
 local key, handle, token, now, ttl = KEYS[5], ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 
 local session = read_state(key)
-renew_pointer(key, session, now, ttl)
+renew_pointer(key, session, token, now, ttl)
 local status = status_of(session, token, now)
 if not is_usable(status) then
   return { status, session.to }
