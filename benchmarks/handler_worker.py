@@ -45,7 +45,7 @@ class Batch:
 
     def run(self, *commands: Command) -> list[Any]:
         self.commands += commands
-        return [[OK, 0]] * len(commands)
+        return [[OK, 0, 1]] * len(commands)
 
 
 class Context:

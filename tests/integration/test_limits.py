@@ -67,7 +67,7 @@ class CommandCollector:
     def run(self, *commands: Any) -> list[Any]:
         self._commands += commands
         # That of `create`, which ended no other session.
-        return [[OK, 0]] * len(commands)
+        return [[OK, 0, 1]] * len(commands)
 
     def send(self, client: Client, at_once: int = 500) -> None:
         for start in range(0, len(self._commands), at_once):

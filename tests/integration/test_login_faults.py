@@ -161,7 +161,7 @@ def killed(store: SessionStore, partition: int) -> str:
 
 
 # Fields whose values are random.
-RANDOM = {b"token", b"old_token", b"nonce", b"calls", b"closing", b"cas"}
+RANDOM = {b"token", b"old_token", b"nonce", b"calls", b"closing", b"cas", b"claim"}
 
 
 def dump(server: Server, namespace: str, app: str, *aside: bytes) -> list[str]:
@@ -313,6 +313,14 @@ class TestLostAnswer:
         session = store.get_session(APP, token)
         assert (session.data, session.w) == ({"n": "1", "m": "2"}, 3)
 
+    def test_of_a_write_that_expects_w_and_then_another_one_with_more_digits(self, counted, lose_answer) -> None:
+        _, write, write_elsewhere = counted
+        for _ in range(7):
+            write_elsewhere({"m": "1"})
+        lose_answer(meanwhile=lambda: write_elsewhere({"m": "2"}, expected_w=9))
+        with pytest.raises(StoreUnavailable):
+            write({"n": "1"}, expected_w=8)
+
     @pytest.mark.parametrize("options", [{}, {"expected_w": 1}], ids=["any w", "an expected w"])
     def test_of_a_write_that_came_too_late(self, counted, store, lose_answer, options) -> None:
         token, write, write_elsewhere = counted
@@ -359,6 +367,54 @@ def breaking_after(store: SessionStore, step: int) -> Iterator[list[int]]:
     store._client.run = run
 
 
+class TestBetweenTheSteps:
+    """What others do after a login has closed the session from which it takes over."""
+
+    @pytest.fixture
+    def meanwhile(self, real_store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> Callable[[Call], None]:
+        """Sets what happens after the next round trip."""
+
+        def meanwhile(call: Call) -> None:
+            run = real_store._client.run
+
+            def once(*commands: Command, **options: Any) -> list[Any]:
+                monkeypatch.undo()
+                replies = run(*commands, **options)
+                call()
+                return replies
+
+            monkeypatch.setattr(real_store._client, "run", once)
+
+        return meanwhile
+
+    def test_a_cap_ends_the_session_although_the_login_is_refused(self, real_store, clock, meanwhile) -> None:
+        world = World(real_store, APP, clock)
+        login = Login(world.create().token)
+        meanwhile(lambda: world.create(cap=Cap(1)))
+        with pytest.raises(TooManySessions):
+            world.create(login=login, cap=Cap(1, refuses=True))
+        assert len(real_store.list_sessions_of_id(APP, "peter").sessions) == 1
+
+    def test_a_kill_with_a_wrong_secret_leaves_the_session_to_a_refused_login(
+        self, real_store, clock, meanwhile
+    ) -> None:
+        world = World(real_store, APP, clock)
+        token, _ = (world.create().token for _ in range(2))
+        meanwhile(lambda: real_store.kill_session(APP, token[:24] + "0" * 40))
+        with pytest.raises(TooManySessions):
+            world.create(login=Login(token), cap=Cap(1, refuses=True))
+        assert not real_store.get_session(APP, token).closed
+
+    def test_nothing_stays_of_a_session_that_is_killed(
+        self, real_store, real_server, namespace, clock, meanwhile
+    ) -> None:
+        world = World(real_store, APP, clock)
+        login = Login(world.create().token)
+        meanwhile(lambda: real_store.kill_sessions_of_id(APP, "peter"))
+        assert world.create(login=login).taken_over
+        assert_all_ends(real_server, namespace, real_store, clock)
+
+
 class TestBrokenOff:
     @pytest.mark.parametrize("name", CREATES)
     def test_the_next_try_works_and_nothing_stays(self, real_store, real_server, namespace, clock, name) -> None:
@@ -397,6 +453,43 @@ class TestBrokenOff:
                 break
         assert step > 4
         assert_all_ends(real_server, namespace, real_store, clock)
+
+    def test_of_a_login_leaves_the_user_inactive(self, real_store, clock) -> None:
+        world = World(real_store, APP, clock)
+        login = world.create_later(login=Login(world.create().token))
+        with breaking_after(real_store, 1):
+            login()
+        assert real_store.count_active_users(APP, 60) == 0
+
+    def test_of_a_login_a_cap_counts_the_closed_session_for_60_seconds(self, real_store, clock) -> None:
+        world = World(real_store, APP, clock)
+        login = world.create_later(login=Login(world.create().token))
+        with breaking_after(real_store, 1):
+            login()
+        clock.now += 60
+        with pytest.raises(TooManySessions):
+            world.create(cap=Cap(1, refuses=True))
+        clock.now += 1
+        assert world.create(cap=Cap(1, refuses=True))
+
+    def test_of_a_login_a_cap_ends_the_closed_session_without_counting_it(self, real_store, clock) -> None:
+        world = World(real_store, APP, clock)
+        login = world.create_later(login=Login(world.create().token))
+        with breaking_after(real_store, 1):
+            login()
+        assert world.create(cap=Cap(1)).killed == 0
+
+    @pytest.mark.parametrize("lost", ["ip", "ttl"])
+    def test_of_a_login_no_cap_counts_the_closed_session_if_it_is_damaged(
+        self, real_store, real_server, namespace, clock, lost
+    ) -> None:
+        world = World(real_store, APP, clock)
+        login = world.create_later(login=Login(world.create().token))
+        with breaking_after(real_store, 1):
+            login()
+        with real_server.connect() as client:
+            client.hdel(*[key for key in real_server.keys(namespace) if ":s:" in key], lost)
+        assert world.create(cap=Cap(1, refuses=True))
 
 
 @pytest.mark.parametrize("id", ["", "peter"], ids=["anonymous", "of the user"])

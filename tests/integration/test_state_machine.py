@@ -75,9 +75,7 @@ class ModelPointer:
 
     to: int
     timeouts: Timeouts
-    created: int
     last_used: int
-    digest: object
     ends: int | None
     # The creates that need it.
     calls: list[object]
@@ -112,6 +110,7 @@ class ModelSession:
     # Of a create with an own token.
     digest: object = None
     killed: int = 0
+    made_by: object = None
     # The token before the last rotation.
     old_token: str | None = None
     grace: int = 0
@@ -191,28 +190,34 @@ class Model:
         merged = {**(taken or {}), **data}
         killed, pointer = 0, None
         place = place_of(token)
-        digest = (id, tuple(data.items())) if is_own else None
+        digest = (id, login and login.token, tuple(data.items())) if is_own else None
         try:
             if is_own and id:
-                place, pointer = self._claim(app, place, id, timeouts, digest, call)
-            killed = self._make(token, app, id, ip, place, timeouts, merged, cap, digest)
+                place, pointer = self._claim(app, place, id, timeouts, call)
+            killed = self._make(token, app, id, ip, place, timeouts, merged, cap, digest, call)
         except ApiError:
-            if closed and not closed.closed_for_good:
-                closed.closing.remove(call)
-                if not closed.closing:
-                    closed.closed_at = None
-                    self._note_user(app, closed.id, closed.last_used)
-            if pointer:
-                self.slots[pointer].calls.remove(call)
-                if not self.slots[pointer].calls:
-                    del self.slots[pointer]
+            self._undo(app, call, closed, pointer)
             raise
+        if pointer and self.slots[app, place].created == self.now and self.slots[app, place].made_by is call:
+            self._extend(self.slots[pointer], timeouts)
         if closed and closed.place.partition == partition_number_of_id(id):
             closed.closed_for_good = True
         if is_foreign:
             self.kill(app, login.token)
         taken_over = None if login is None else taken is not None
         return Created(token, place.handle, taken_over, killed if cap and not cap.refuses else None)
+
+    def _undo(self, app, call, closed, pointer) -> None:
+        """Takes back what a create that was refused had done before."""
+        if closed and not closed.closed_for_good:
+            closed.closing.remove(call)
+            if not closed.closing:
+                closed.closed_at = None
+                self._note_user(app, closed.id, closed.last_used)
+        if pointer:
+            self.slots[pointer].calls.remove(call)
+            if not self.slots[pointer].calls:
+                del self.slots[pointer]
 
     def _take(self, app, login, id, call):
         session = self._find(app, login.token)
@@ -228,28 +233,38 @@ class Model:
             return None, False, None
         if session.id not in ("", id):
             return None, True, None
-        session.closed_at, session.closed_until = now, now + (login.grace or -1)
+        session.closed_until = now + login.grace if login.grace else 0
+        session.closed_at = now
         session.closed_for, session.closing = id, [call]
         self._forget_user(session)
         return session.data, False, session
 
-    def _claim(self, app, place, id, timeouts, digest, call):
+    def _claim(self, app, place, id, timeouts, call):
         number = partition_number_of_id(id)
         if number == place.partition:
             return place, None
         slot = self.slots.get((app, place))
-        is_same = isinstance(slot, ModelPointer) and (slot.to, slot.digest) == (number, digest)
-        if is_same and self.now <= slot.created + REPEATABLE:
+        if isinstance(slot, ModelPointer) and slot.to == number and self._is_taken(slot):
             slot.calls.append(call)
             return Place(number, place.handle), (app, place)
         if self._is_taken(slot):
             raise TokenInUse
         self._end(app, place, slot)
         ends = None if timeouts.fixed is None else self.now + timeouts.fixed
-        self.slots[app, place] = ModelPointer(number, timeouts, self.now, self.now, digest, ends, [call])
+        self.slots[app, place] = ModelPointer(number, timeouts, self.now, ends, [call])
         return Place(number, place.handle), (app, place)
 
-    def _make(self, token, app, id, ip, place, timeouts, data, cap, digest) -> int:
+    def _extend(self, pointer, timeouts) -> None:
+        """Makes a pointer last as long as the session that was made after it."""
+        has_end = pointer.ends is not None and timeouts.fixed is not None
+        pointer.ends = max(pointer.ends, self.now + timeouts.fixed) if has_end else None
+        pointer.timeouts = Timeouts(
+            max(pointer.timeouts.ttl, timeouts.ttl),
+            no_resave=has_end and (pointer.timeouts.no_resave or timeouts.no_resave),
+        )
+        pointer.last_used = self.now
+
+    def _make(self, token, app, id, ip, place, timeouts, data, cap, digest, call) -> int:
         now = self.now
         slot = self.slots.get((app, place))
         if digest:
@@ -274,7 +289,7 @@ class Model:
         first_data = {key: text for key, text in data.items() if text is not None}
         ends = None if timeouts.fixed is None else now + timeouts.fixed
         new = ModelSession(app, id, ip, place, token, timeouts, ends, now, now, first_data, digest=digest)
-        new.killed = len(ended)
+        new.killed, new.made_by = len(ended), call
         self.slots[app, place] = new
         self._note_user(app, id, now)
         for session in ended:
@@ -305,7 +320,7 @@ class Model:
             if is_use and self.now <= slot.expires_at:
                 slot.last_used = self.now
                 ttl = max(slot.timeouts.ttl, new_ttl or 0)
-                if new_ttl and slot.timeouts.no_resave:
+                if new_ttl and slot.timeouts.no_resave and slot.ends is not None:
                     slot.ends = max(slot.ends, self.now + new_ttl)
                 slot.timeouts = slot.timeouts._replace(ttl=ttl)
             slot = self.slots.get((app, Place(slot.to, place.handle)))

@@ -63,6 +63,15 @@ def test_counts_what_it_could_and_then_reports_each_app_that_failed(handler, mon
     assert "hunter2" not in output + str([vars(record) for record in caplog.records])
 
 
+@pytest.mark.parametrize("failed", ["sweep_expired", "count_active_users_of_all_apps"])
+def test_fails_when_one_of_the_two_does_for_an_app(handler, monkeypatch, failed):
+    for name in ("sweep_expired", "count_active_users_of_all_apps"):
+        result = done(3, {"shop": ValueError()} if name == failed else {})
+        monkeypatch.setattr(runtime.open_store(), name, lambda _, result=result: result)
+    with pytest.raises(SweepIncomplete):
+        handler({}, Context())
+
+
 def test_logs_and_fails_when_the_store_is_unavailable(handler, caplog):
     caplog.clear()
     with pytest.raises(StoreUnavailable):

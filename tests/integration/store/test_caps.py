@@ -111,6 +111,29 @@ class TestRefuse:
         clock.now += 1
         assert store.create_session(APP, USER, IP, cap=Cap(1, refuses=True))
 
+    def test_very_many_in_their_last_second_are_too_many(self, store: SessionStore, clock: Clock) -> None:
+        tokens = create(store, MANY, timeouts=Timeouts(10))
+        clock.now += 10
+        with pytest.raises(TooManySessions):
+            store.create_session(APP, USER, IP, cap=Cap(2, refuses=True))
+        assert all(alive(store, tokens))
+
+    def test_a_closed_one_beside_very_many_that_expired_is_none(self, store: SessionStore, clock: Clock) -> None:
+        create(store, MANY, timeouts=Timeouts(10))
+        [old] = create(store, 1)
+        clock.now += 11
+        store.create_session(APP, USER, IP, login=Login(old))
+        assert store.create_session(APP, USER, IP, cap=Cap(2, refuses=True))
+
+    def test_one_of_another_user_beside_very_many_that_expired_is_none(self, store, clock: Clock, stored) -> None:
+        own = own_token(HERE)
+        create(store, MANY, timeouts=Timeouts(10))
+        create(store, 1, timeouts=Timeouts(10), own_token=own)
+        clock.now += 11
+        stored.client.delete(stored.key(APP, place_of(own)))
+        store.create_session(APP, user_in(HERE), IP, own_token=own)
+        assert store.create_session(APP, USER, IP, cap=Cap(1, refuses=True))
+
 
 @pytest.mark.parametrize("cap", OVER, ids=["oldest", "refuse"])
 class TestWhatCounts:

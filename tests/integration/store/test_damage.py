@@ -181,6 +181,22 @@ def test_a_create_that_lacks_a_right_leaves_no_session(
     assert real_server.keys(namespace) == set()
 
 
+@pytest.mark.parametrize(("denied", "use"), [("hgetall", "get_session"), ("hmget", "kill_session")])
+def test_a_session_is_not_missing_because_a_right_lacks(
+    real_store: SessionStore, real_server: Server, namespace: str, clock: Clock, denied: str, use: str
+) -> None:
+    token = real_store.create_session(APP, "peter", IP).token
+    user = f"user-of-{namespace}"
+    with real_server.connect() as client:
+        for node in real_server.nodes(client):
+            node.execute_command("ACL", "SETUSER", user, "reset", "on", ">secret", "allkeys", "+@all", f"-{denied}")
+        settings = replace(real_server.settings(namespace), redis_user=user, redis_password="secret")
+        with pytest.raises(redis.ResponseError):
+            getattr(SessionStore(Client(settings), namespace, clock), use)(APP, token)
+        for node in real_server.nodes(client):
+            node.execute_command("ACL", "DELUSER", user)
+
+
 @pytest.mark.parametrize("damage", ["type", "used", "r", "w", "ttl", "token", "created", "ip", "id"])
 def test_a_damaged_session_is_a_missing_one_and_fails_no_other(store, server, clock, keys, damage) -> None:
     token = store.create_session(APP, "peter", IP, Timeouts(100)).token
@@ -249,6 +265,29 @@ def test_scores_that_are_no_whole_numbers_fail_no_listing(store, server, keys) -
         client.zadd(recent, dict.fromkeys(client.zrange(recent, 0, -1), 1.5))
     assert ids(store.list_sessions_of_id(APP, "peter")) == ["peter"]
     assert store.list_sessions_of_app(APP, 60).sessions == []
+
+
+def test_a_wrong_expiry_time_ends_no_session_in_its_last_second(store, server, clock: Clock, keys) -> None:
+    token = store.create_session(APP, "peter", IP, Timeouts(100)).token
+    with server.connect() as client:
+        [expiry] = [key for key in keys() if key.endswith(":expiry")]
+        client.zadd(expiry, dict.fromkeys(client.zrange(expiry, 0, -1), 1))
+    clock.now += 100
+    assert store.sweep_expired() == (0, {})
+    with server.connect() as client:
+        [(_, score)] = client.zrange(expiry, 0, -1, withscores=True)
+    assert score == clock.now
+    assert store.get_session(APP, token)
+
+
+def test_scores_that_are_no_whole_numbers_hide_no_session_from_the_pages_of_a_user(store, server, keys) -> None:
+    for _ in range(3):
+        store.create_session(APP, "peter", IP)
+    with server.connect() as client:
+        [recent] = [key for key in keys() if key.endswith(":recent")]
+        client.zadd(recent, dict.fromkeys(client.zrange(recent, 0, -1), 1.5))
+    pages = all_pages(lambda cursor: store.list_sessions_of_id(APP, "peter", 1, cursor))
+    assert [ids(page) for page in pages] == [["peter"]] * 3
 
 
 # Every operation that looks for a session by its token.
@@ -323,6 +362,11 @@ class TestClosedSession:
         assert store.get_session(APP, old).closed
         assert stored.entries(place_of(old).handle).keys() == {"ids", "expiry"} - {lost}
         assert [session.ip for session in store.list_sessions_of_app(APP, 60).sessions] == ["192.0.2.8"]
+
+    @pytest.mark.parametrize("damage", ["used", "r", "w", "ttl", "token", "created", "ip", "id"])
+    def test_the_same_login_takes_nothing_when_it_is_damaged(self, store, old: str, stored, damage: str) -> None:
+        stored.client.hdel(stored.key(APP, place_of(old)), damage)
+        assert store.create_session(APP, USER, IP, login=Login(old)).taken_over is False
 
     @pytest.mark.parametrize("lost", ["ids", "expiry"])
     def test_the_same_login_takes_its_data_again(self, store: SessionStore, old: str, delete, lost: str) -> None:

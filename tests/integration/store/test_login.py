@@ -278,12 +278,13 @@ class TestRefusedLogin:
     def test_the_old_session_ends_as_before(self, store: SessionStore, clock: Clock, keys, stored) -> None:
         store.create_session(APP, USER, IP, Timeouts(100))
         token = store.create_session(APP, USER, IP, Timeouts(100)).token
-        clock.now += 40
+        clock.now += 20
         with pytest.raises(TooManySessions):
             login(store, token, cap=Cap(1, refuses=True))
-        assert stored.lasts(APP, place_of(token), 120)
+        # Not the 120 seconds of a closed session.
+        assert stored.lasts(APP, place_of(token), 140)
         assert stored.unswept() == set()
-        clock.now += 61
+        clock.now += 81
         assert store.sweep_expired() == (2, {})
         assert keys() == set()
 
@@ -318,3 +319,12 @@ class TestInRedis:
         # Redis drops a pointer by itself.
         left = {stored.key(APP, place_of(old))} if b"to" in stored.fields(APP, place_of(old)) else set()
         assert keys() == left
+
+
+@pytest.mark.parametrize("behind", [0, 1, 5])
+def test_without_a_grace_nobody_sees_the_closed_session(store, clock, behind) -> None:
+    old = store.create_session(APP, "peter", IP).token
+    store.create_session(APP, "peter", IP, login=Login(old, grace=0))
+    # The clock of another caller may be behind.
+    clock.now -= behind
+    assert store.get_session(APP, old) is None

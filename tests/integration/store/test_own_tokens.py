@@ -1,9 +1,14 @@
 """Callers' own tokens: in the partition of the user, or elsewhere, where a pointer leads to the session."""
 
+import itertools
+from unittest import mock
+
 import pytest
 
-from rest_sessions.errors import TokenInUse, TooManySessions
+from rest_sessions.connection.client import Client
+from rest_sessions.errors import StoreUnavailable, TokenInUse, TooManySessions
 from rest_sessions.model import Cap, Devices, Login, Timeouts
+from rest_sessions.store.creation import Creation
 from rest_sessions.store.sessions import SessionStore
 from rest_sessions.store.tokens import is_own, place_of
 from tests.conftest import Clock
@@ -142,6 +147,16 @@ class TestSameCreate:
             create(store, own)
         assert store.get_session(APP, own) is None
 
+    def test_not_after_the_grace_of_a_rotation(self, store: SessionStore, own: str, clock: Clock) -> None:
+        """The session has another token then, and the own one would not work."""
+        create(store, own)
+        store.get_session(APP, store.rotate_session(APP, own, 10))
+        clock.now += 10
+        assert create(store, own)
+        clock.now += 1
+        with pytest.raises(TokenInUse):
+            create(store, own)
+
 
 class TestTokenInUse:
     @pytest.mark.parametrize("id", [*OTHERS.values(), ""], ids=[*OTHERS, "anonymous"])
@@ -202,15 +217,23 @@ class TestTokenInUse:
         assert is_in_use(store, own)
 
     @pytest.mark.parametrize("id", [USER, ""], ids=["user", "anonymous"])
-    def test_a_closed_one_until_it_would_have_ended(self, store, own: str, clock: Clock, id: str) -> None:
+    @pytest.mark.parametrize("is_swept", [True, False], ids=["swept", "not swept"])
+    def test_a_closed_one_until_it_would_have_ended(self, store, own: str, clock: Clock, id: str, is_swept) -> None:
         create(store, own, id, Timeouts(1000))
         store.create_session(APP, USER, IP, login=Login(own))
         clock.now += 500
-        store.sweep_expired()
+        if is_swept:
+            store.sweep_expired()
         clock.now += 500
         assert is_in_use(store, own)
         clock.now += 1
         assert not is_in_use(store, own)
+
+    @pytest.mark.parametrize(("ttl", "kept"), [(1000, 1060), (10, 120)])
+    def test_redis_keeps_a_closed_one_as_long(self, store: SessionStore, own: str, stored, ttl: int, kept: int) -> None:
+        create(store, own, USER, Timeouts(ttl))
+        store.create_session(APP, USER, IP, login=Login(own))
+        assert stored.lasts(APP, stored.home(APP, own), kept)
 
     def test_a_closed_one_is_kept_although_its_ttl_is_over(self, store: SessionStore, own: str, clock: Clock) -> None:
         create(store, own, "", Timeouts(10))
@@ -251,6 +274,21 @@ class TestUsedAgain:
         assert store.get_session(APP, own)
         assert store.count_active_users(APP, 60) == 1
 
+    def test_the_first_user_is_active_no_more(self, store: SessionStore, own: str, clock: Clock) -> None:
+        create(store, own)
+        clock.now += 101
+        create(store, own, user_in(HERE))
+        assert store.count_active_users(APP, 1000) == 1
+
+    def test_a_cap_of_the_first_user_neither_counts_nor_ends_it(self, store, own: str, clock: Clock, stored) -> None:
+        create(store, own)
+        clock.now += 101
+        stored.client.delete(stored.key(APP, stored.home(APP, own)))
+        create(store, own, user_in(HERE))
+        assert store.create_session(APP, USER, IP, cap=Cap(1, refuses=True))
+        assert store.create_session(APP, USER, IP, cap=Cap(1)).killed == 1
+        assert store.get_session(APP, own).id == user_in(HERE)
+
 
 class TestMark:
     def test_stays_alone_and_ends_with_the_session(self, store: SessionStore, own: str, clock: Clock, stored) -> None:
@@ -261,6 +299,12 @@ class TestMark:
         assert stored.fields(APP, place) == {b"killed": b"%d" % (clock.now + 60)}
         assert stored.lasts(APP, place, 120)
         assert stored.entries(place.handle) == {}
+
+    def test_stays_of_a_session_in_its_last_second(self, store: SessionStore, own: str, clock: Clock) -> None:
+        create(store, own)
+        clock.now += 100
+        store.kill_session(APP, own)
+        assert is_in_use(store, own)
 
     def test_none_stays_of_an_expired_session(self, store: SessionStore, own: str, clock: Clock, stored) -> None:
         create(store, own)
@@ -338,8 +382,22 @@ class TestPointer:
         assert lasts(lambda: store.set_session(APP, own, {"a": "1"}, ttl=600), 960)
         clock.now += 600
         assert is_in_use(store, own)
+        assert is_in_use(store, own, user_in(HERE - 1))
         clock.now += 1
         assert not is_in_use(store, own)
+
+    def test_a_longer_ttl_does_not_move_the_end_of_a_lifetime(self, store: SessionStore, own: str, clock) -> None:
+        create(store, own, timeouts=Timeouts(100, 120))
+        store.touch_session(APP, own, ttl=1000)
+        clock.now += 121
+        assert not is_in_use(store, own, user_in(HERE - 1))
+
+    def test_a_clock_that_is_behind_does_not_shorten_it(self, store: SessionStore, own: str, clock: Clock) -> None:
+        create(store, own)
+        clock.now -= 5
+        store.touch_session(APP, own)
+        clock.now += 105
+        assert is_in_use(store, own, user_in(HERE - 1))
 
     def test_a_shorter_ttl_does_not_shorten_it(self, store: SessionStore, own: str, clock: Clock, lasts) -> None:
         create(store, own)
@@ -353,6 +411,7 @@ class TestPointer:
         clock.now += 200
         assert store.get_session(APP, own)
         assert is_in_use(store, own)
+        assert is_in_use(store, own, user_in(HERE - 1))
 
     def test_a_look_does_not_renew_it(self, store: SessionStore, own: str, clock: Clock, stored) -> None:
         create(store, own)
@@ -401,9 +460,10 @@ class TestPointer:
         assert is_in_use(store, own, user_in(HERE - 1))
 
     def test_takes_the_place_of_an_anonymous_session_that_expired(self, store, own: str, clock: Clock, stored) -> None:
-        create(store, own, "")
+        create(store, own, "", data={"a": "1"})
         clock.now += 101
         create(store, own)
+        assert not {b"d:a", b"ip"} & stored.fields(APP, place_of(own)).keys()
         assert len(store.list_sessions_of_app(APP, 60).sessions) == 1
         assert stored.unswept() == set()
         assert store.sweep_expired() == (0, {})
@@ -432,3 +492,50 @@ def test_an_own_token_in_the_grace_of_a_rotation_is_in_use_by_a_pointer_too(stor
     assert store.get_session(APP, own).id == USER
     with pytest.raises(TokenInUse):
         store.create_session(APP, user_in(HERE - 1), IP, own_token=own)
+
+
+def test_a_create_that_broke_off_after_the_claim_goes_on_with_other_timeouts(store, clock, monkeypatch) -> None:
+    own = own_token(ELSEWHERE)
+    with monkeypatch.context() as patched:
+        patched.setattr(Creation, "_make", mock.Mock(side_effect=StoreUnavailable("it broke off")))
+        with pytest.raises(StoreUnavailable):
+            store.create_session(APP, USER, IP, Timeouts(10), own_token=own)
+    clock.now += 5
+    store.create_session(APP, USER, IP, Timeouts(100), own_token=own)
+    clock.now += 100
+    assert store.get_session(APP, own).id == USER
+    with pytest.raises(TokenInUse):
+        store.create_anonymous_session(APP, IP, own_token=own)
+
+
+def test_a_claim_without_a_session_is_free_for_any_user_of_the_partition(store, clock, monkeypatch) -> None:
+    own = own_token(ELSEWHERE)
+    with monkeypatch.context() as patched:
+        patched.setattr(Creation, "_make", mock.Mock(side_effect=StoreUnavailable("it broke off")))
+        with pytest.raises(StoreUnavailable):
+            store.create_session(APP, USER, IP, own_token=own)
+    clock.now += 61
+    store.create_session(APP, user_in(HERE), IP, own_token=own)
+    assert store.get_session(APP, own).id == user_in(HERE)
+
+
+def test_a_pointer_is_not_older_than_its_session(server, namespace, clock) -> None:
+    """The second may change between the two steps of a create."""
+    ticks = itertools.count(int(clock()))
+    creating = SessionStore(Client(server.settings(namespace)), namespace, lambda: next(ticks))
+    store = SessionStore(Client(server.settings(namespace)), namespace, clock)
+    own = own_token(ELSEWHERE)
+    creating.create_session(APP, USER, IP, Timeouts(10), own_token=own)
+    clock.now += store.get_session(APP, own, peek=True, details=True).details.age
+    for _ in range(5):
+        clock.now += 10
+        assert store.get_session(APP, own)
+
+
+def test_the_same_create_has_the_same_login(store) -> None:
+    own = own_token(HERE)
+    store.create_session(APP, USER, IP, own_token=own)
+    visitor = store.create_anonymous_session(APP, IP, data={"cart": "1"}).token
+    with pytest.raises(TokenInUse):
+        store.create_session(APP, USER, IP, own_token=own, login=Login(visitor))
+    assert store.get_session(APP, visitor).data == {"cart": "1"}

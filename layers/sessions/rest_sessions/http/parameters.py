@@ -92,7 +92,7 @@ def _timeout(item: str, text: str) -> int:
 
 def parse_login(token: str | None, grace: str | None) -> Login | None:
     """The session that a login takes over. Without one, a grace has no effect."""
-    source = None if token is None else _match_optional(_TOKEN, "from", token)
+    source = _match_given(_TOKEN, "from", token)
     seconds = _integer("grace", grace, 0, MAX_GRACE, DEFAULT_LOGIN_GRACE)
     return None if source is None else Login(source, seconds)
 
@@ -110,17 +110,14 @@ def parse_cap(most: str | None, over: str | None) -> Cap | None:
 
 def parse_own_token(text: str | None) -> str | None:
     """The token that the caller has chosen."""
-    return None if text is None else _match_optional(_OWN_TOKEN, "token", text)
+    return _match_given(_OWN_TOKEN, "token", text)
 
 
 def parse_devices(only: str | None, spared: str | None) -> Devices:
     """Which sessions of a user to end."""
     if only is not None and spared is not None:
         raise InvalidValue("handle and except must not both be given")
-    return Devices(
-        None if only is None else _match_optional(_HANDLE, "handle", only),
-        None if spared is None else _match_optional(_HANDLE, "except", spared),
-    )
+    return Devices(_match_given(_HANDLE, "handle", only), _match_given(_HANDLE, "except", spared))
 
 
 def parse_rotation_grace(text: str | None) -> int:
@@ -207,9 +204,9 @@ def _match(pattern: re.Pattern[str], item: str, text: str | None) -> str:
     return text
 
 
-def _match_optional(pattern: re.Pattern[str], item: str, text: str) -> str:
+def _match_given(pattern: re.Pattern[str], item: str, text: str | None) -> str | None:
     # That it is empty may be a mistake of the client. To leave it out would then be something else than is meant.
-    if not pattern.fullmatch(text):
+    if text is not None and not pattern.fullmatch(text):
         raise InvalidFormat(item)
     return text
 

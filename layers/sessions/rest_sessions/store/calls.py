@@ -35,9 +35,9 @@ class SessionCalls:
 
         `again` are the `args` of a retry, if they differ.
         """
-        hash = hash_of(token)
-        again = again and (hash, *again)
-        return self.follow(token, lambda place: self.on_place(script, app, place, hash, *args, again=again))
+        token_hash = hash_of(token)
+        again = again and (token_hash, *again)
+        return self.follow(token, lambda place: self.on_place(script, app, place, token_hash, *args, again=again))
 
     def follow(self, token: str, run: Callable[[Place], Reply]) -> Reply:
         """Runs a script at the place that `token` tells, and if it finds a pointer there, where that leads."""

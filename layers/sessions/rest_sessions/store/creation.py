@@ -49,9 +49,10 @@ class NewSession:
 
     @property
     def digest(self) -> str:
-        """By this, a create with the same token is recognised as the same: it has the same user and data."""
+        """By this, a create with the same token is recognised as the same: it has the same user, login and data."""
         texts = [self.id, *(text for key, value in self.data.items() for text in (key, value or ""))]
-        return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:32]
+        source = hash_of(self.login.token) if self.login else b""
+        return hashlib.sha256(source + "\0".join(texts).encode()).hexdigest()[:32]
 
 
 class Creation:
@@ -63,8 +64,10 @@ class Creation:
         self._client = client
         self._keys = keys
         self._calls = calls
-        self._now = now
+        # The same in all steps: a pointer must not be older than its session.
+        self._now = now()
         self._new = new
+        self._after_making: list[Callable[[], object]] = []
 
     @cached_property
     def _call_id(self) -> str:
@@ -72,7 +75,7 @@ class Creation:
         return secrets.token_hex(8)
 
     def run(self) -> Created:
-        """Creates the session. Raises TooLarge, TokenInUse or TooManySessions, and then nothing is changed."""
+        """Creates the session. Raises TooLarge, TokenInUse or TooManySessions, and then no session is changed."""
         new = self._new
         # Run only after a refusal. After any other error the session may exist.
         undo = ExitStack()
@@ -84,7 +87,7 @@ class Creation:
             undo.close()
             raise
         if login and login.is_foreign:
-            self._calls.on_token("kill_session", new.app, login.token, self._now())
+            self._calls.on_token("kill_session", new.app, login.token, self._now)
         return Created(
             token,
             place.handle,
@@ -92,7 +95,7 @@ class Creation:
             killed=killed if new.cap and not new.cap.refuses else None,
         )
 
-    def _close(self, login: Login, undo: ExitStack) -> "_ClosedSession":
+    def _close(self, login: Login, undo: ExitStack) -> "_TakenData":
         """Closes the session that the login takes over, and takes its data."""
         new = self._new
         written = fields_of(new.data)
@@ -101,7 +104,7 @@ class Creation:
             "close_session",
             new.app,
             login.token,
-            self._now(),
+            self._now,
             login.grace,
             new.id,
             self._call_id,
@@ -114,9 +117,9 @@ class Creation:
         if status == TOO_LARGE:
             check_data_size(*items)
         if status != OK:
-            return _ClosedSession(login.token, written, None, is_foreign=status == FOREIGN)
-        undo.callback(lambda: self._calls.on_place("reopen_session", new.app, place, self._now(), self._call_id))
-        return _ClosedSession(login.token, items[0], place)
+            return _TakenData(login.token, written, None, is_foreign=status == FOREIGN)
+        undo.callback(lambda: self._calls.on_place("reopen_session", new.app, place, self._now, self._call_id))
+        return _TakenData(login.token, items[0], place)
 
     def _new_token(self) -> tuple[str, Place]:
         id = self._new.id
@@ -129,16 +132,23 @@ class Creation:
         place = place_of(token)
         number = partition_number_of_id(new.id) if new.id else place.partition
         if number != place.partition:
-            claim = (hash_of(token), self._now(), f"{number:x}", new.digest, self._call_id, *self._timeouts())
-            self._run(self._calls.call("claim_token", new.app, place, *claim))
+            is_old = self._point(token, place, number, is_made=False)
             undo.callback(self._calls.on_place, "release_token", new.app, place, self._call_id)
+            if is_old:
+                self._after_making.append(lambda: self._point(token, place, number, is_made=True))
         return token, Place(number, place.handle)
 
-    def _make(self, token: str, place: Place, login: "_ClosedSession | None") -> int:
+    def _point(self, token: str, place: Place, number: int, *, is_made: bool) -> bool:
+        """Points the caller's own token to the partition of this number. Returns whether a pointer was there before."""
+        pointer = (hash_of(token), self._now, f"{number:x}", self._call_id, *self._timeouts(), int(is_made))
+        _, [is_old] = self._run(self._calls.call("claim_token", self._new.app, place, *pointer))
+        return bool(number_of(is_old))
+
+    def _make(self, token: str, place: Place, login: "_TakenData | None") -> int:
         """Makes the session itself. Returns how many others it ended."""
         new = self._new
         fields = login.data if login else fields_of(new.data)
-        # The script finishes the closing of a session that its partition has, as all of the user's.
+        # If the closed session is in this partition, the script also makes its closing final.
         closed = login.place if login and login.place and login.place.partition == place.partition else None
         call_id = self._call_id if login else ""
         cap = new.cap or _NO_CAP
@@ -146,7 +156,7 @@ class Creation:
         others: list[str] = []
         killed = 0
         while True:
-            session = (hash_of(token), self._now(), new.id, new.ip, *self._timeouts(), digest)
+            session = (hash_of(token), self._now, new.id, new.ip, *self._timeouts(), digest)
             limits = (cap.most, int(cap.refuses), _LOOKED_AT, call_id, len(others))
             handles = [*others, closed.handle] if closed else others
             create = self._calls.call(
@@ -154,6 +164,9 @@ class Creation:
             )
             status, items = self._run(create)
             if status == OK:
+                if number_of(items[1]):
+                    for step in self._after_making:
+                        step()
                 return killed + number_of(items[0])
             # Other logins of the user may come in between, so this may be needed more than once.
             others = [handle.decode() for handle in items]
@@ -175,7 +188,7 @@ class Creation:
         """Ends sessions of a user who has more than one script looks at. Returns how many were alive."""
         new = self._new
         partition = self._keys.partition(new.app, place.partition)
-        ranks = rank_of_id(self._client, partition, new.id, self._now(), _LOOKED_AT)
+        ranks = rank_of_id(self._client, partition, new.id, self._now, _LOOKED_AT)
         ranks.pop(place.handle, None)
         latest_first = sorted(ranks, key=lambda handle: (abs(ranks[handle]), handle), reverse=True)
         alive = [handle for handle in latest_first if ranks[handle] > 0]
@@ -184,7 +197,7 @@ class Creation:
         closed = [handle for handle in latest_first if ranks[handle] < 0]
         stay = {*alive[: cap.most - 1], *closed[:_SPARED_CLOSED]}
         members = [ids_member(new.id, handle) for handle in latest_first if handle not in stay]
-        return kill_these(self._client, partition, members, self._now())
+        return kill_these(self._client, partition, members, self._now)
 
     def _timeouts(self) -> tuple[Argument, ...]:
         """ttl, the seconds until the fixed end or "", and whether that is the end of `no_resave`."""
@@ -194,8 +207,8 @@ class Creation:
 
 
 @dataclass(frozen=True)
-class _ClosedSession:
-    """What the first step of a login found: the data of the new session, as fields and values."""
+class _TakenData:
+    """What the first step of a login found: the data of the new session, as fields and values, and whence it is."""
 
     token: str
     data: Sequence[Argument]

@@ -53,8 +53,9 @@ end
 
 local index = index_of(KEYS)
 local users = users_without_session(index, { [session.id] = 1 }, { [ids_member(session.id, handle)] = true })
--- Without a grace, nobody sees the session any more, not even within this second.
-session.closed, session.closed_until = now, tonumber(grace) > 0 and now + grace or now - 1
+-- Without a grace, nobody sees the session any more, not even within this second, whatever the caller's clock.
+session.closed_until = tonumber(grace) > 0 and now + grace or 0
+session.closed = now
 redis.call('HSET', key, 'closed', now, 'closed_for', id, 'closing', call, 'closed_until', session.closed_until)
 redis.call('ZADD', index.expiry, kept_until(session), expiry_member(handle, session.id))
 redis.call('ZREM', index.recent, handle)

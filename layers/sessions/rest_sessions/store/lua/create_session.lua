@@ -21,12 +21,12 @@
 -- ARGV[10]     the most live sessions that the user may have then, or 0 for any number
 -- ARGV[11]     1 to refuse a session over that number, 0 to end those least recently used instead
 -- ARGV[12]     the most sessions of the user that one call looks at
--- ARGV[13]     16 characters that no other call has
+-- ARGV[13]     16 characters that no other call has, or '' without a login
 -- ARGV[14]     m
 -- ARGV[15..*]  m handles, those of KEYS[6..*]; then field and value of each datum
--- Returns      {OK, how many sessions were ended}, or when nothing is changed, {TOKEN_IN_USE}, {TOO_MANY}, or
+-- Returns      {OK, how many sessions were ended, 1 or, if the same create made it before, 0}, or when nothing is changed, {TOKEN_IN_USE}, {TOO_MANY}, or
 --              {FULL, handle…} when the user may have too many sessions: call again with all of these, or, if they are
---              more than a call looks at, with fewer sessions
+--              too many for one call, end some first
 local index, key = index_of(KEYS), KEYS[5]
 local handle, token, now, id, ip, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5], ARGV[6]
 local fixed, no_resave, claim = ARGV[7], ARGV[8] == '1', ARGV[9]
@@ -41,7 +41,7 @@ if claim ~= '' or most > 0 then
   earlier = read_state(key)
   if is_alive(earlier, now) and (earlier.claim or '') == claim and now <= earlier.created + REPEATABLE
     and is_usable(fit_of(earlier, token, now)) then
-    return { 'OK', tonumber(earlier.capped) or 0 }
+    return { 'OK', tonumber(earlier.capped) or 0, 0 }
   end
   if is_taken(earlier, now) then
     return { 'TOKEN_IN_USE' }
@@ -146,4 +146,4 @@ end
 if is_closed_by_this then
   redis.call('HSET', closed_key, 'closed_for_good', '1')
 end
-return { 'OK', killed }
+return { 'OK', killed, 1 }

@@ -13,7 +13,7 @@ local function renew_pointer(key, pointer, token, now, ttl)
   end
   local longest = math.max(pointer.ttl, tonumber(ttl) or 0)
   redis.call('HSET', key, 'used', math.max(pointer.used, now), 'ttl', longest)
-  if pointer.no_resave and ttl ~= '' then
+  if pointer.no_resave and pointer.ends and ttl ~= '' then
     redis.call('HSET', key, 'ends', math.max(pointer.ends, now + ttl))
   end
   expire_pointer(key, longest)

@@ -43,8 +43,8 @@ end
 
 -- Whether the table is a pointer that lost no field: its session is in another partition.
 local function is_pointer(pointer)
-  return pointer.to and pointer.to:find('^[0-9a-f]$') and pointer.token and pointer.claim and pointer.calls
-    and pointer.ttl and pointer.used and pointer.created and true
+  return pointer.to and pointer.to:find('^[0-9a-f]$') and pointer.token and pointer.calls and pointer.ttl
+    and pointer.used and true
 end
 
 -- When a session or a pointer expires: at the earlier of its idle timeout and its fixed end.
