@@ -143,7 +143,7 @@ class TooManySessions(ApiError):
     name = "tooManySessions"
 
     def __init__(self, most: int) -> None:
-        super().__init__(f"The user has {most} live sessions or more; end one, or send over=oldest")
+        super().__init__(f"The user has as many live sessions as max allows, {most}; end one, or send over=oldest")
 
 
 class TokenInUse(ApiError):
