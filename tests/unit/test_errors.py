@@ -55,7 +55,10 @@ def test_name_of_an_answer_is_in_camel_case(error):
         (errors.InvalidJson("why at line 1"), "The body is not valid JSON: why at line 1"),
         (errors.SessionNotFound(), "No such session: it expired, was killed, or never was"),
         (errors.Conflict("as it is"), "as it is"),
-        (errors.TooManySessions(5), "The user has as many live sessions as max allows, 5; end one, or send over=oldest"),
+        (
+            errors.TooManySessions(5),
+            "The user has as many live sessions as max allows, 5; end one, or send over=oldest",
+        ),
         (errors.TokenInUse(), "A session has or had this token; choose another"),
         (errors.TooLarge("as it is"), "as it is"),
         (errors.UnsupportedMediaType("as it is"), "as it is"),
