@@ -118,7 +118,7 @@ class _Link:
             if hold:
                 hold.wait()
             while data := self._client.recv(1 << 16):
-                # A busy machine may read one batch of commands in two parts. The second begins in the middle of a command.
+                # A busy machine may read one batch in two parts. The second begins in the middle of a command.
                 if data.startswith(b"*"):
                     self._answered = False
                 self._server.sendall(data)
