@@ -181,12 +181,16 @@ class InternalError(ApiError):
 
 
 class StoreUnavailable(ApiError):
-    """Redis did not answer, or cannot serve now. The call may or may not have run. `reason` is for the log."""
+    """Redis did not answer, or cannot serve now. The call may or may not have run.
+
+    `reason` is for the log. `ended` is how many sessions a call that ends many of them had ended before.
+    """
 
     status = 503
     name = "storeUnavailable"
     retry_after = 1
 
-    def __init__(self, reason: str = "") -> None:
-        super().__init__("The session store is unavailable; try again")
+    def __init__(self, reason: str = "", *, ended: int = 0) -> None:
+        progress = f" after {ended} sessions were ended; call again for the rest" if ended else "; try again"
+        super().__init__(f"The session store is unavailable{progress}")
         self.reason = reason

@@ -9,6 +9,7 @@ PlainCommand = tuple[Argument, ...]
 
 _BY_SHA = "EVALSHA"
 _BY_TEXT = "EVAL"
+_WRITES = ("GETEX", "SADD", "SREM", "ZREM")
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ def by_text(command: Command) -> PlainCommand:
 def is_script(command: PlainCommand) -> bool:
     """Whether `command` runs a script."""
     return command[0] in (_BY_SHA, _BY_TEXT)
+
+
+def is_write(command: PlainCommand) -> bool:
+    """Whether a read-only server refuses `command`. Each script begins with GETEX, which counts as a write."""
+    return is_script(command) or command[0] in _WRITES
 
 
 def first_key(command: PlainCommand) -> Argument | None:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from redis.exceptions import MovedError, ReadOnlyError
+from redis.exceptions import MovedError, ReadOnlyError, ResponseError
 
 from rest_sessions.settings import Settings
 
-from .commands import PlainCommand
+from .commands import PlainCommand, is_write
 from .node import Node
 from .redis_py import Pool
 
@@ -16,7 +16,8 @@ class Standalone:
     """A standalone server, which must be the primary.
 
     A demoted primary still answers reads, but lacks what the new primary has written: a session could seem missing, or
-    a killed one alive. It refuses writes, so each batch ends with one. The write removes a key that never exists.
+    a killed one alive. It refuses writes, so each batch has one: if none of its commands is a write, it ends with the
+    removal of a key that never exists.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -29,15 +30,20 @@ class Standalone:
         Raises ReadOnlyError when the server is not the primary, MovedError when it is a node of a cluster, and the
         connection's errors.
         """
-        connection = self._node.send([*commands, self._fence])
+        sent = commands if any(map(is_write, commands)) else [*commands, self._fence]
+        connection = self._node.send(sent)
         try:
-            *replies, fenced = self._node.receive(connection, len(commands) + 1)
+            replies = self._node.receive(connection, len(sent))
         except BaseException:
             connection.disconnect()
             raise
-        if isinstance(fenced, (ReadOnlyError, MovedError)):
-            raise fenced
-        return replies
+        for reply in replies:
+            if isinstance(reply, (ReadOnlyError, MovedError)):
+                raise reply
+            # Redis 6.2 wraps the refusal of a script's command in an error of its own.
+            if isinstance(reply, ResponseError) and "-READONLY " in str(reply):
+                raise ReadOnlyError("The server is not the primary")
+        return replies[: len(commands)]
 
     def disconnect(self) -> None:
         """Closes all connections that no thread is using. The next command connects again."""

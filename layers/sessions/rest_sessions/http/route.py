@@ -38,7 +38,6 @@ def route(
     needs: Needs | None = None,
     metrics: Metrics = MappingProxyType({}),
     is_audited: bool = False,
-    seconds: float = REQUEST_SECONDS,
 ) -> Callable[[Callable[..., Result]], "Route"]:
     """Declares a route. The decorated handler takes the store, and the route's parameters by their names.
 
@@ -47,9 +46,9 @@ def route(
     request's parameters.
     `metrics` are CloudWatch metrics, each with a function that computes its value from the handler's result.
     An audited route writes a line to the audit log for each request.
-    All waits for Redis end after `seconds`; then the answer is 503.
+    All waits for Redis end after REQUEST_SECONDS; then the answer is 503.
     """
-    return lambda handler: Route(handler, operation, needs, metrics, is_audited=is_audited, seconds=seconds)
+    return lambda handler: Route(handler, operation, needs, metrics, is_audited=is_audited)
 
 
 class Route:
@@ -66,7 +65,6 @@ class Route:
         metrics: Metrics,
         *,
         is_audited: bool,
-        seconds: float,
     ) -> None:
         update_wrapper(self, handler)
         self.operation = operation
@@ -75,7 +73,6 @@ class Route:
         self.needs = needs
         self.metrics = metrics
         self.is_audited = is_audited
-        self.seconds = seconds
         self._handler = handler
         self._takes_principal = _PRINCIPAL in arguments
         self.query_names = [
@@ -124,7 +121,7 @@ class Route:
             raise Forbidden
         if self._takes_principal:
             arguments[_PRINCIPAL] = principal
-        with deadline(self.seconds):
+        with deadline(REQUEST_SECONDS):
             result = self._handler(self._store, **arguments)
         if result is None:
             count("SessionsMissing")

@@ -1,13 +1,16 @@
-"""Ends many sessions, in batches that block Redis only briefly."""
+"""Ends many sessions: all of an app at once, others in batches that block Redis only briefly."""
 
+import secrets
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from rest_sessions.connection.client import Client
-from rest_sessions.connection.commands import Command, ScriptCall
+from rest_sessions.connection.commands import Argument, Command, PlainCommand, ScriptCall
+from rest_sessions.errors import StoreUnavailable
 
-from .keys import Keyspace, Partition
-from .record import handle_in_expiry, handle_in_ids
+from .apps import AppList
+from .keys import Partition
+from .record import handle_in_expiry, handle_in_ids, user_range
 from .replies import items_of, number_of
 from .scripts import script_call
 
@@ -15,117 +18,168 @@ from .scripts import script_call
 _BATCH = 128
 
 
-def kill_all(
-    client: Client,
-    partitions: Sequence[Partition],
-    first: str,
-    last: str,
-    now: Callable[[], int],
-    spared: bytes | None = None,
-) -> int:
-    """Kills the sessions in one lexical range of `ids`, in each of `partitions`. Returns how many were alive.
+def kill_all(client: Client, partitions: Sequence[Partition], now: int) -> int:
+    """Ends all sessions of `partitions` by new epochs. Returns how many were alive."""
+    epoch = secrets.token_urlsafe(6)
+    calls = [
+        script_call("kill_sessions_of_app", [*one.index, one.closed, one.killed, one.aside(epoch)], now, epoch)
+        for one in partitions
+    ]
+    return sum(map(number_of, client.run(*calls)))
 
-    `spared` is a member that stays. It walks the range once, so a session that is created meanwhile is either killed as
-    well, or stays and is listed.
+
+def kill_user(
+    client: Client, partition: Partition, id: str, now: Callable[[], int], spared: bytes | None = None
+) -> int:
+    """Kills the sessions of the user `id`, except the member `spared` of `ids`. Returns how many were alive.
+
+    It walks them once, so a session that is created meanwhile is either killed as well, or stays and is listed.
     """
+    start, last = user_range(id)
     killed = 0
-    starts: list[tuple[Partition, str | bytes]] = [(partition, first) for partition in partitions]
-    while starts:
-        batch_size = _BATCH // len(starts)
-        replies = client.run(
-            *(("ZRANGEBYLEX", partition.ids, start, last, "LIMIT", 0, batch_size) for partition, start in starts)
-        )
-        batches = _batches([partition for partition, _ in starts], replies)
-        if batches:
-            time = now()
-            commands = [
-                command
-                for partition, members in batches
-                for command in _kill_commands(partition, [member for member in members if member != spared], time)
-            ]
-            killed += _run(client, commands)
-        starts = [(partition, b"(" + members[-1]) for partition, members in batches if len(members) == batch_size]
+    members: list[bytes] = []
+    walk: str | bytes | None = start
+    try:
+        while members or walk:
+            kill = _kill_commands(partition, [member for member in members if member != spared], now())
+            find = [("ZRANGEBYLEX", partition.ids, walk, last, "LIMIT", 0, _BATCH)] if walk else []
+            replies = client.run(*kill, *find)
+            killed += _sum_of_scripts(kill, replies)
+            members = items_of(replies[-1]) if find else []
+            walk = b"(" + members[-1] if len(members) == _BATCH else None
+    except StoreUnavailable as error:
+        raise StoreUnavailable(error.reason, ended=killed) from error
     return killed
 
 
 def kill_these(client: Client, partition: Partition, members: Sequence[bytes], now: int) -> int:
     """Kills the sessions that have these members in `ids`, _BATCH at a time. Returns how many were alive."""
-    batches = [members[start : start + _BATCH] for start in range(0, len(members), _BATCH)]
-    return sum(_run(client, _kill_commands(partition, batch, now)) for batch in batches)
+    killed = 0
+    for start in range(0, len(members), _BATCH):
+        commands = _kill_commands(partition, members[start : start + _BATCH], now)
+        killed += _sum_of_scripts(commands, client.run(*commands))
+    return killed
+
+
+class _Source(NamedTuple):
+    """Where the sweep finds what it removes. `find` takes the time and how many, `remove` the members and the time."""
+
+    find: Callable[[int, int], PlainCommand]
+    remove: Callable[[Sequence[bytes], int], list[Command]]
+    # Whether `remove` returns how many sessions had expired.
+    is_counted: bool
 
 
 def sweep_app(
-    client: Client, keys: Keyspace, app: str, now: Callable[[], int], should_continue: Callable[[], bool]
+    client: Client,
+    partitions: Sequence[Partition],
+    apps: AppList,
+    app: str,
+    now: Callable[[], int],
+    should_continue: Callable[[], bool],
 ) -> int:
-    """Removes the expired sessions of `app` while `should_continue()`. Returns how many.
+    """Removes what is left of the sessions of `app` that ended, while `should_continue()`.
 
-    Then it takes an app without sessions off the list of apps, to which the app's next `create` adds it again.
+    Returns how many had expired. Then it takes an app without sessions off the list of apps.
     """
-    removed = 0
-    partitions = keys.partitions(app)
-    while partitions and should_continue():
+    killalls = [items_of(reply) for reply in client.run(*(("HKEYS", one.killed) for one in partitions))]
+    sources = [
+        *(_expired(one, key) for one in partitions for key in (one.expiry, one.closed)),
+        *(_killed(one, epoch.decode()) for one, epochs in zip(partitions, killalls, strict=True) for epoch in epochs),
+    ]
+    swept = 0
+    found: list[tuple[_Source, list[bytes]]] = []
+    while (sources or found) and should_continue():
         time = now()
-        batch_size = _BATCH // len(partitions)
+        removals = [(source, command) for source, members in found for command in source.remove(members, time)]
+        batch_size = max(_BATCH // len(sources), 1) if sources else 0
         replies = client.run(
-            *(
-                ("ZRANGEBYSCORE", partition.expiry, "-inf", f"({time}", "LIMIT", 0, batch_size)
-                for partition in partitions
-            )
+            *(command for _, command in removals), *(source.find(time, batch_size) for source in sources)
         )
-        batches = _batches(partitions, replies)
-        if batches:
-            commands = [
-                command
-                for partition, members in batches
-                for command in _commands("sweep_expired", partition, partition.expiry, handle_in_expiry, members, time)
-            ]
-            removed += _run(client, commands)
-        partitions = [partition for partition, members in batches if len(members) == batch_size]
-    _forget_app_if_empty(client, keys, app)
-    return removed
+        for (source, command), reply in zip(removals, replies, strict=False):
+            if source.is_counted and isinstance(command, ScriptCall):
+                swept += number_of(reply)
+        batches = zip(sources, map(items_of, replies[len(removals) :]), strict=True)
+        found = [(source, members) for source, members in batches if members]
+        sources = [source for source, members in found if len(members) == batch_size]
+    _forget(client, partitions, killalls, apps, app, now())
+    return swept
 
 
-def _forget_app_if_empty(client: Client, keys: Keyspace, app: str) -> None:
-    sizes = [("ZCARD", partition.expiry) for partition in keys.partitions(app)]
-    if not any(map(number_of, client.run(*sizes))):
-        client.run(("SREM", keys.apps, app))
-        # A `create` after the first look may have added the app before SREM.
-        if any(map(number_of, client.run(*sizes))):
-            client.run(("SADD", keys.apps, app))
+def _expired(partition: Partition, key: str) -> _Source:
+    """The sessions that should have expired, by `expiry` or `closed`."""
+    keys, is_closed = [*partition.index, partition.closed], int(key == partition.closed)
+    return _Source(
+        lambda now, count: ("ZRANGEBYSCORE", key, "-inf", f"({now}", "LIMIT", 0, count),
+        lambda members, now: _commands(
+            "sweep_expired", keys, partition, key, handle_in_expiry, members, now, is_closed
+        ),
+        is_counted=True,
+    )
 
 
-def _batches(partitions: Sequence[Partition], replies: Sequence[Any]) -> list[tuple[Partition, list[bytes]]]:
-    """Each partition in which members were found, with these members."""
-    found = [(partition, items_of(reply)) for partition, reply in zip(partitions, replies, strict=True)]
-    return [(partition, members) for partition, members in found if members]
+def _killed(partition: Partition, epoch: str) -> _Source:
+    """The sessions that the killall which made `epoch` has ended."""
+    key = partition.aside(epoch)
+    return _Source(
+        lambda _, count: ("ZRANGEBYLEX", key, "-", "+", "LIMIT", 0, count),
+        lambda members, now: _commands(
+            "sweep_killed", [partition.epoch, key], partition, key, handle_in_ids, members, now
+        ),
+        is_counted=False,
+    )
 
 
-def _run(client: Client, commands: Sequence[Command]) -> int:
-    """Runs all commands in one round trip. Returns the sum of what the scripts among them return."""
-    replies = client.run(*commands)
+def _forget(
+    client: Client,
+    partitions: Sequence[Partition],
+    killalls: Sequence[Sequence[bytes]],
+    apps: AppList,
+    app: str,
+    now: int,
+) -> None:
+    """Forgets the killalls that are over, the epoch of each partition without sessions, and an app without any."""
+    looks = [command for one in partitions for command in (("EXISTS", one.epoch), ("ZCARD", one.expiry))]
+    replies = iter(map(number_of, client.run(*looks)))
+    is_used = False
+    for partition, epochs in zip(partitions, killalls, strict=True):
+        has_epoch, size = next(replies), next(replies)
+        if has_epoch and not size:
+            asides = [partition.aside(epoch.decode()) for epoch in epochs]
+            keys = [*partition.index, partition.closed, partition.killed, *asides]
+            [has_epoch] = map(number_of, client.run(script_call("forget_partition", keys, now, *epochs)))
+        is_used = is_used or bool(has_epoch or size)
+    if not is_used:
+        apps.remove_if_unused(app)
+
+
+def _sum_of_scripts(commands: Sequence[Command], replies: Sequence[Any]) -> int:
+    """The sum of what the scripts among `commands` return. They come first in a batch."""
     return sum(
-        number_of(reply) for command, reply in zip(commands, replies, strict=True) if isinstance(command, ScriptCall)
+        number_of(reply) for command, reply in zip(commands, replies, strict=False) if isinstance(command, ScriptCall)
     )
 
 
 def _kill_commands(partition: Partition, members: Sequence[bytes], now: int) -> list[Command]:
-    return _commands("kill_sessions", partition, partition.ids, handle_in_ids, members, now)
+    keys = [*partition.index, partition.closed]
+    return _commands("kill_sessions", keys, partition, partition.ids, handle_in_ids, members, now)
 
 
 def _commands(
     script: str,
+    keys: Sequence[str],
     partition: Partition,
     key: str,
     handle_in: Callable[[bytes], str | None],
     members: Sequence[bytes],
-    now: int,
+    *args: Argument,
 ) -> list[Command]:
     """A call of `script` on the sessions that have these `members` in the sorted set `key`."""
     handles = {member: handle for member in members if (handle := handle_in(member))}
     commands: list[Command] = []
     if handles:
         sessions = [partition.session(handle) for handle in handles.values()]
-        commands.append(script_call(script, [*partition.index, *sessions], now, *handles))
+        commands.append(script_call(script, [*keys, *sessions], *args, *handles))
     # Members that this program did not write belong to no session. Left there, they would be found each time.
     if foreign := [member for member in members if member not in handles]:
         commands.append(("ZREM", key, *foreign))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from rest_sessions.connection.client import Client
-from rest_sessions.connection.commands import Argument, ScriptCall
+from rest_sessions.connection.commands import Argument
 from rest_sessions.telemetry import count
 
 from .keys import Keyspace
@@ -29,15 +29,24 @@ class SessionCalls:
         self._keys = keys
 
     def on_token(
-        self, script: str, app: str, token: str, *args: Argument, again: Sequence[Argument] | None = None
+        self,
+        script: str,
+        app: str,
+        token: str,
+        *args: Argument,
+        again: Sequence[Argument] | None = None,
+        with_closed: bool = False,
     ) -> Reply:
-        """Runs `script` on the session of `token`, with handle, the token's hash, and `args`.
+        """Runs `script` on the session of `token`, with the token's hash and `args`.
 
-        `again` are the `args` of a retry, if they differ.
+        `again` are the `args` of a retry, if they differ. `with_closed` passes the key of the closed sessions.
         """
         token_hash = hash_of(token)
         again = again and (token_hash, *again)
-        return self.follow(token, lambda place: self.on_place(script, app, place, token_hash, *args, again=again))
+        return self.follow(
+            token,
+            lambda place: self.on_place(script, app, place, token_hash, *args, again=again, with_closed=with_closed),
+        )
 
     def follow(self, token: str, run: Callable[[Place], Reply]) -> Reply:
         """Runs a script at the place that `token` tells, and if it finds a pointer there, where that leads."""
@@ -53,15 +62,19 @@ class SessionCalls:
         return reply
 
     def on_place(
-        self, script: str, app: str, place: Place, *args: Argument, again: Sequence[Argument] | None = None
+        self,
+        script: str,
+        app: str,
+        place: Place,
+        *args: Argument,
+        again: Sequence[Argument] | None = None,
+        with_closed: bool = False,
     ) -> Reply:
-        """Runs `script` on the session at `place`, with its handle and `args`. `again` is as in `on_token`."""
-        retry = None if again is None else [self.call(script, app, place, *again)]
-        [reply] = self._client.run(self.call(script, app, place, *args), again=retry)
-        return Reply(*status_of(reply), place)
-
-    def call(self, script: str, app: str, place: Place, *args: Argument, others: Sequence[str] = ()) -> ScriptCall:
-        """A call of `script` on the session at `place`. `others` are handles of further sessions of its partition."""
+        """Runs `script` on the session at `place`. `again` and `with_closed` are as in `on_token`."""
         partition = self._keys.partition(app, place.partition)
-        sessions = [partition.session(handle) for handle in (place.handle, *others)]
-        return script_call(script, [*partition.index, *sessions], place.handle, *args)
+        keys = [*partition.index, partition.session(place.handle)]
+        if with_closed:
+            keys.append(partition.closed)
+        retry = None if again is None else [script_call(script, keys, *again)]
+        [reply] = self._client.run(script_call(script, keys, *args), again=retry)
+        return Reply(*status_of(reply), place)

@@ -18,12 +18,14 @@ from rest_sessions.errors import TokenInUse, TooManySessions
 from rest_sessions.limits import MAX_DATA_BYTES, MAX_KEYS, check_data_size
 from rest_sessions.model import Cap, Created, Data, Login, Timeouts
 
+from .apps import AppList
 from .batches import kill_these
 from .calls import SessionCalls
 from .keys import PARTITIONS, Keyspace, partition_number_of_id
 from .listings import rank_of_id
 from .record import field_of, fields_of, ids_member
 from .replies import FOREIGN, OK, TOKEN_IN_USE, TOO_LARGE, TOO_MANY, number_of, status_of
+from .scripts import script_call
 from .tokens import Place, hash_of, new_token, place_of
 
 # The most sessions of a user at which one script looks, because Redis serves nobody else meanwhile.
@@ -59,13 +61,14 @@ class Creation:
     """One call of `create`."""
 
     def __init__(
-        self, client: Client, keys: Keyspace, calls: SessionCalls, now: Callable[[], int], new: NewSession
+        self, client: Client, keys: Keyspace, calls: SessionCalls, apps: AppList, now: int, new: NewSession
     ) -> None:
         self._client = client
         self._keys = keys
         self._calls = calls
+        self._apps = apps
         # The same in all steps: a pointer must not be older than its session.
-        self._now = now()
+        self._now = now
         self._new = new
         self._after_making: list[Callable[[], object]] = []
 
@@ -113,12 +116,15 @@ class Creation:
             len(written),
             *written,
             *removed,
+            with_closed=True,
         )
         if status == TOO_LARGE:
             check_data_size(*items)
         if status != OK:
             return _TakenData(login.token, written, None, is_foreign=status == FOREIGN)
-        undo.callback(lambda: self._calls.on_place("reopen_session", new.app, place, self._now, self._call_id))
+        undo.callback(
+            self._calls.on_place, "reopen_session", new.app, place, self._now, self._call_id, with_closed=True
+        )
         return _TakenData(login.token, items[0], place)
 
     def _new_token(self) -> tuple[str, Place]:
@@ -141,47 +147,64 @@ class Creation:
     def _point(self, token: str, place: Place, number: int, *, is_made: bool) -> bool:
         """Points the caller's own token to the partition of this number. Returns whether a pointer was there before."""
         pointer = (hash_of(token), self._now, f"{number:x}", self._call_id, *self._timeouts(), int(is_made))
-        _, [is_old] = self._run(self._calls.call("claim_token", self._new.app, place, *pointer))
-        return bool(number_of(is_old))
+        status, items, _ = self._calls.on_place("claim_token", self._new.app, place, *pointer)
+        if status == TOKEN_IN_USE:
+            raise TokenInUse
+        return bool(number_of(items[0]))
 
     def _make(self, token: str, place: Place, login: "_TakenData | None") -> int:
         """Makes the session itself. Returns how many others it ended."""
         new = self._new
         fields = login.data if login else fields_of(new.data)
+        partition = self._keys.partition(new.app, place.partition)
         # If the closed session is in this partition, the script also makes its closing final.
-        closed = login.place if login and login.place and login.place.partition == place.partition else None
-        call_id = self._call_id if login else ""
+        closed = []
+        if login and login.place and login.place.partition == place.partition:
+            closed.append(login.place.handle)
         cap = new.cap or _NO_CAP
-        digest = new.digest if new.token else ""
+        session = (hash_of(token), self._now, new.id, new.ip, new.timeouts.ttl, len(fields), *fields)
+        has_options = bool(login or new.cap or new.token or new.timeouts.fixed)
         others: list[str] = []
         killed = 0
         while True:
-            session = (hash_of(token), self._now, new.id, new.ip, *self._timeouts(), digest)
-            limits = (cap.most, int(cap.refuses), _LOOKED_AT, call_id, len(others))
-            handles = [*others, closed.handle] if closed else others
-            create = self._calls.call(
-                "create_session", new.app, place, *session, *limits, *others, *fields, others=handles
-            )
-            status, items = self._run(create)
+            options = self._options(cap, login, len(others)) if has_options else ()
+            keys = [*partition.index, *map(partition.session, [place.handle, *others, *closed])]
+            status, items = self._run(script_call("create_session", keys, *session, *options))
             if status == OK:
-                if number_of(items[1]):
+                ended, is_new = map(number_of, items[:2])
+                if is_new:
                     for step in self._after_making:
                         step()
-                return killed + number_of(items[0])
+                return killed + ended
             # Other logins of the user may come in between, so this may be needed more than once.
             others = [handle.decode() for handle in items]
             if len(others) > _LOOKED_AT:
                 killed += self._make_room(place, cap)
                 others = []
 
-    def _run(self, call: ScriptCall) -> tuple[bytes, list[Any]]:
+    def _options(self, cap: Cap, login: "_TakenData | None", count: int) -> tuple[Argument, ...]:
+        """What create_session takes only if any of it is not its default. `count` is the number of other sessions."""
+        digest = self._new.digest if self._new.token else ""
+        call_id = self._call_id if login else ""
+        return (*self._timeouts()[1:], digest, cap.most, int(cap.refuses), _LOOKED_AT, call_id, count)
+
+    def _run(self, create: ScriptCall) -> tuple[bytes, list[Any]]:
+        """Runs create_session, and adds the app to the list of apps if it may not be there."""
+        app, now = self._new.app, self._now
         # The app is added after the session exists, so that a sweep which forgets the app meanwhile sees the session.
-        reply, _ = self._client.run(call, ("SADD", self._keys.apps, self._new.app))
+        with_app = (create, self._apps.command(app))
+        is_due = self._apps.is_due(app, now)
+        # A retry finds an epoch, and cannot tell whether the first try has made it.
+        reply, *_ = self._client.run(*(with_app if is_due else (create,)), again=with_app)
         status, items = status_of(reply)
         if status == TOKEN_IN_USE:
             raise TokenInUse
         if status == TOO_MANY and self._new.cap:
             raise TooManySessions(self._new.cap.most)
+        if is_due:
+            self._apps.added(app, now)
+        elif status == OK and number_of(items[2]):
+            self._apps.add(app, now)
         return status, items
 
     def _make_room(self, place: Place, cap: Cap) -> int:

@@ -18,6 +18,11 @@ class Partition:
     prefix: str
 
     @property
+    def epoch(self) -> str:
+        """String: what each live session repeats. `killall` makes another one, and so ends all sessions at once."""
+        return f"{self.prefix}:epoch"
+
+    @property
     def ids(self) -> str:
         """Sorted set, all scores 0: `ID NUL HANDLE`. A user's sessions are one lexical range."""
         return f"{self.prefix}:ids"
@@ -38,9 +43,23 @@ class Partition:
         return f"{self.prefix}:expiry"
 
     @property
+    def closed(self) -> str:
+        """Sorted set by the time until when they are kept: `HANDLE:ID` of the sessions that a login has closed."""
+        return f"{self.prefix}:closed"
+
+    @property
+    def killed(self) -> str:
+        """Hash: for each epoch that a `killall` has made, how many sessions it ended, and when."""
+        return f"{self.prefix}:killed"
+
+    def aside(self, epoch: str) -> str:
+        """The `ids` of the sessions that the `killall` which made this epoch has ended, until the sweep clears them."""
+        return f"{self.prefix}:killed:{epoch}"
+
+    @property
     def index(self) -> list[str]:
-        """The four sorted sets, in the order in which every script takes them."""
-        return [self.ids, self.users, self.recent, self.expiry]
+        """The epoch and the sorted sets of live sessions, in the order in which every script takes them."""
+        return [self.epoch, self.ids, self.users, self.recent, self.expiry]
 
     def session(self, handle: str) -> str:
         """Hash: one session."""

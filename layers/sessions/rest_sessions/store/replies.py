@@ -51,7 +51,9 @@ def number_of(reply: Any) -> int:
 
 def items_of(reply: Any) -> list[Any]:
     """The items of an array reply. Raises StoreUnavailable."""
-    # redis-py's cluster client, which follows redirections, makes a set of some replies.
+    # redis-py's cluster client, which follows redirections, makes a set or a dict of some replies.
+    if isinstance(reply, dict):
+        return [text for pair in reply.items() for text in pair]
     if isinstance(reply, (list, set)):
         return list(reply)
     raise StoreUnavailable("The server did not reply with an array")

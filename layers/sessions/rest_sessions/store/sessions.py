@@ -7,7 +7,6 @@ user is atomic. An operation on an app asks its partitions together in each roun
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from typing import NamedTuple
 
 from rest_sessions.connection.client import Client
@@ -37,17 +36,15 @@ from rest_sessions.model import (
     Timeouts,
 )
 
-from .batches import kill_all, kill_these, sweep_app
+from .apps import AppList
+from .batches import kill_all, kill_these, kill_user, sweep_app
 from .calls import Reply, SessionCalls
 from .creation import Creation, NewSession
 from .keys import PARTITIONS, Keyspace, Partition, partition_number_of_id
-from .listings import find_of_app, find_of_id, is_alive, read_page
-from .record import field_of, fields_of, ids_member, to_session, user_range
+from .listings import is_alive, page_of_app, page_of_id
+from .record import Record, field_of, fields_of, ids_member
 from .replies import CLOSED, CONFLICT, OK, ROTATED, TOO_LARGE, UNKNOWN, items_of, number_of
 from .tokens import hash_of, rotated_token
-
-# A create adds its app to the list of apps. Other uses of sessions do so at most this often in one process.
-_NOTE_SECONDS = 300
 
 
 class AppsResult(NamedTuple):
@@ -71,8 +68,7 @@ class SessionStore:
         self._keys = Keyspace(namespace)
         self._calls = SessionCalls(client, self._keys)
         self._clock = clock
-        # When this process last added each app to the list of apps.
-        self._noted: dict[str, int] = {}
+        self._apps = AppList(client, self._keys)
 
     def ping(self) -> str:
         """`PONG`, from Redis itself."""
@@ -116,9 +112,7 @@ class SessionStore:
         return self._create(NewSession(app, "", ip, timeouts, data or {}, token=own_token))
 
     def _create(self, new: NewSession) -> Created:
-        created = Creation(self._client, self._keys, self._calls, self._now, new).run()
-        self._noted[new.app] = self._now()
-        return created
+        return Creation(self._client, self._keys, self._calls, self._apps, self._now(), new).run()
 
     def get_session(self, app: str, token: str, *, peek: bool = False, details: bool = False) -> Session | None:
         """Returns a session, or None if it is missing. Without `peek`, this is a use of the session.
@@ -198,7 +192,7 @@ class SessionStore:
             ),
         )
         if status == ROTATED:
-            self._note(app, now)
+            self._apps.add_if_due(app, now)
             return rotated_token(token, items[0], place)
         return token if status == OK else None
 
@@ -211,8 +205,8 @@ class SessionStore:
         self, app: str, id: str, limit: int | None = None, after: Cursor | None = None, *, details: bool = False
     ) -> Page:
         """The sessions of the user `id`. Paging is as in `list_sessions_of_app`."""
-        entries = find_of_id(self._client, self._partition_of_id(app, id), id, after, limit)
-        return read_page(self._client, entries, self._now(), limit, id=id, details=details)
+        partition = self._partition_of_id(app, id)
+        return page_of_id(self._client, partition, id, self._now(), limit, after, details=details)
 
     def list_sessions_of_app(
         self, app: str, dt: int, limit: int | None = None, after: Cursor | None = None, *, details: bool = False
@@ -223,8 +217,8 @@ class SessionStore:
         or before it would exceed MAX_LISTING_BYTES; `next` is then the cursor of the following page.
         """
         now = self._now()
-        entries = find_of_app(self._client, self._keys.partitions(app), now - dt, after, limit)
-        return read_page(self._client, entries, now, limit, details=details)
+        partitions = self._keys.partitions(app)
+        return page_of_app(self._client, partitions, now - dt, now, limit, after, details=details)
 
     def kill_sessions_of_id(self, app: str, id: str, devices: Devices = ALL_DEVICES) -> int:
         """Ends sessions of the user `id`. Returns how many were alive.
@@ -239,11 +233,11 @@ class SessionStore:
             if not is_alive(self._client, partition, id, devices.spared, self._now()):
                 raise Conflict("except must be the handle of a live session of this user")
             spared = ids_member(id, devices.spared)
-        return kill_all(self._client, [partition], *user_range(id), self._now, spared)
+        return kill_user(self._client, partition, id, self._now, spared)
 
     def kill_sessions_of_app(self, app: str) -> int:
-        """Ends all sessions that exist when this begins. Returns how many were alive."""
-        return kill_all(self._client, self._keys.partitions(app), "-", "+", self._now)
+        """Ends all sessions at once, however many. Returns how many were alive."""
+        return kill_all(self._client, self._keys.partitions(app), self._now())
 
     def count_active_users(self, app: str, dt: int) -> int:
         """The number of users who used a session in the last `dt` seconds and still have one.
@@ -261,7 +255,11 @@ class SessionStore:
     def sweep_expired(self, should_continue: Callable[[], bool] = lambda: True) -> AppsResult:
         """Removes the expired sessions of all apps, in bounded batches while `should_continue()`. Returns how many."""
         return self._sum_over_apps(
-            lambda app: sweep_app(self._client, self._keys, app, self._now, should_continue) if should_continue() else 0
+            lambda app: (
+                sweep_app(self._client, self._keys.partitions(app), self._apps, app, self._now, should_continue)
+                if should_continue()
+                else 0
+            )
         )
 
     def _sum_over_apps(self, function: Callable[[str], int]) -> AppsResult:
@@ -294,19 +292,15 @@ class SessionStore:
         for name in shown:
             sessions = users = 0
             for _ in range(PARTITIONS):
-                # Each of the first two is at least the number of live sessions.
-                unexpired, used, active = (number_of(next(counts)) for _ in range(3))
-                sessions += min(unexpired, used)
-                users += active
+                sessions += number_of(next(counts))
+                users += number_of(next(counts))
             apps.append(App(name, sessions, users))
         return AppsPage(apps, shown[-1] if len(page) > most else None)
 
     def _counts_of(self, app: str) -> Iterator[PlainCommand]:
         now = self._now()
         for partition in self._keys.partitions(app):
-            # A closed session has an entry in the first only, and one that expired has an entry in the second only.
             yield ("ZCOUNT", partition.expiry, now, "+inf")
-            yield ("ZCARD", partition.recent)
             yield ("ZCARD", partition.users)
 
     def _partition_of_id(self, app: str, id: str) -> Partition:
@@ -320,18 +314,9 @@ class SessionStore:
         is_closed = status == CLOSED
         if status not in (OK, ROTATED) and not (is_closed and can_be_closed):
             return None
-        self._note(app, now)
+        self._apps.add_if_due(app, now)
         handle = place.handle if details else None
-        return to_session(items[0], now, handle, rotated=status == ROTATED, closed=is_closed)
-
-    def _note(self, app: str, now: int) -> None:
-        """Adds the app of a session that was just used to the list of apps again, from time to time."""
-        if now - self._noted.get(app, 0) >= _NOTE_SECONDS:
-            self._noted[app] = now
-            # Redis may have evicted the list, and without it nothing sweeps the app. The session has been used already,
-            # so the answer does not depend on this. If it fails, the next attempt follows in _NOTE_SECONDS.
-            with suppress(StoreUnavailable):
-                self._client.run(("SADD", self._keys.apps, app))
+        return Record(items[0]).session(now, handle, rotated=status == ROTATED, closed=is_closed)
 
     def _now(self) -> int:
         return int(self._clock())

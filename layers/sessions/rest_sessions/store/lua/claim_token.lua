@@ -1,27 +1,27 @@
 -- Claims a caller's own token by a pointer to the partition of its session, before the session is made there.
 -- A pointer that lives is never pointed to another partition. If it leads to this one, that partition will decide.
+-- include: record.lua
 -- include: session.lua
 -- include: state.lua
 -- include: index.lua
 -- include: pointer.lua
 -- include: ending.lua
 --
--- KEYS[1..4]  ids, users, recent, expiry
--- KEYS[5]     the pointer
--- ARGV[1]     handle
--- ARGV[2]     hash of the token
--- ARGV[3]     now, seconds
--- ARGV[4]     the hex digit of the session's partition
--- ARGV[5]     16 characters that no other call has
--- ARGV[6]     ttl, seconds
--- ARGV[7]     the seconds until the fixed end, or '' for none
--- ARGV[8]     1 when the fixed end is that of `no_resave`, else 0
--- ARGV[9]     1 when the session has been made, so that a pointer which was there before must last as long, else 0
+-- KEYS[1..5]  epoch, ids, users, recent, expiry
+-- KEYS[6]     the pointer
+-- ARGV[1]     hash of the token
+-- ARGV[2]     now, seconds
+-- ARGV[3]     the hex digit of the session's partition
+-- ARGV[4]     16 characters that no other call has
+-- ARGV[5]     ttl, seconds
+-- ARGV[6]     the seconds until the fixed end, or '' for none
+-- ARGV[7]     1 when the fixed end is that of `no_resave`, else 0
+-- ARGV[8]     1 when the session has been made, so that a pointer which was there before must last as long, else 0
 -- Returns     {OK, 1 if the pointer was there before, else 0} or {TOKEN_IN_USE}
-local key, handle, token, now, to = KEYS[5], ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
-local call, ttl, fixed, no_resave, is_made = ARGV[5], ARGV[6], ARGV[7], ARGV[8] == '1', ARGV[9] == '1'
+local key, token, now, to = KEYS[6], ARGV[1], ARGV[2], ARGV[3]
+local call, ttl, fixed, no_resave, is_made = ARGV[4], ARGV[5], ARGV[6], ARGV[7] == '1', ARGV[8] == '1'
 
-local earlier = read_state(key)
+local earlier = read_fields(key, read_epoch(KEYS[1]), STATE)
 local is_ours = is_pointer(earlier) and is_taken(earlier, now) and earlier.to == to
 if is_taken(earlier, now) and not is_ours then
   return { 'TOKEN_IN_USE' }
@@ -29,13 +29,13 @@ end
 
 if is_ours and not is_made then
   -- Each of the calls may be refused. The pointer is only removed if all are.
-  redis.call('HSET', key, 'calls', earlier.calls:gsub(call, '') .. call)
+  redis.call('HSET', key, 'calls', (earlier.calls or ''):gsub(call, '') .. call)
   return { 'OK', 1 }
 end
 
 local calls = call
 if is_ours then
-  calls = earlier.calls
+  calls = earlier.calls or ''
   ttl = math.max(earlier.ttl, ttl)
   fixed = earlier.ends and fixed ~= '' and math.max(earlier.ends - now, fixed) or ''
   no_resave = no_resave or earlier.no_resave
@@ -57,6 +57,6 @@ replace_hash(key, fields)
 expire_pointer(key, ttl)
 if earlier.id then
   -- What is left of an anonymous session, which had this token before.
-  remove_from_index(index_of(KEYS), { handle }, { earlier.id }, {})
+  remove_from_index(KEYS, handle_of(key), earlier.id)
 end
 return { 'OK', 0 }

@@ -40,3 +40,8 @@ local function write_data(fields, args, first, n, replaces)
   end
   return data, removed, bytes
 end
+
+-- Whether `data`, a list of fields and values of so many bytes, is over a limit.
+local function is_too_large(data, bytes, most_fields, most_bytes)
+  return #data / 2 - most_fields > 0 or bytes - most_bytes > 0
+end

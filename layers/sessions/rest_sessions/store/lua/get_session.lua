@@ -1,21 +1,19 @@
 -- Reads a session and counts the read, unless it is only looked at.
+-- include: record.lua
 -- include: session.lua
--- include: index.lua
 -- include: use.lua
 -- include: pointer.lua
 --
--- KEYS[1..4]  ids, users, recent, expiry
--- KEYS[5]     the session
--- ARGV[1]     handle
--- ARGV[2]     hash of the token
--- ARGV[3]     now, seconds
--- ARGV[4]     1 to look at the session without using it, else 0
+-- KEYS[1..5]  epoch, ids, users, recent, expiry
+-- KEYS[6]     the session
+-- ARGV[1]     hash of the token
+-- ARGV[2]     now, seconds
+-- ARGV[3]     1 to look at the session without using it, else 0
 -- Returns     {OK, ROTATED or CLOSED, fields and values of the hash before this read}, or {ELSEWHERE, partition}, or
 --             {MISSING or STALE}
-local key, handle, token, now = KEYS[5], ARGV[1], ARGV[2], tonumber(ARGV[3])
-local is_use = ARGV[4] == '0'
+local key, token, now, is_use = KEYS[6], ARGV[1], ARGV[2], ARGV[3] == '0'
 
-local session, fields = read_session(key)
+local session, fields = read_session(key, read_epoch(KEYS[1]))
 if is_use then
   renew_pointer(key, session, token, now, '')
 end
@@ -27,6 +25,6 @@ if not is_usable(status) then
   return { status, session.to }
 end
 if is_use then
-  use_session(index_of(KEYS), key, handle, session, status, now, '', { 'r', next_count(session.r) })
+  use_session(KEYS, key, session, status, now, '', { 'r', next_count(session.r) })
 end
 return { status, fields }

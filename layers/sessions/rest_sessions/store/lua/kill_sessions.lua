@@ -1,32 +1,23 @@
 -- Kills sessions of one partition. A session whose hash is already gone is only removed from the index.
 -- include: record.lua
--- include: session.lua
 -- include: state.lua
--- include: index.lua
+-- include: session.lua
 -- include: ending.lua
 --
--- KEYS[1..4]  ids, users, recent, expiry
--- KEYS[5..*]  the sessions
+-- KEYS[1..6]  epoch, ids, users, recent, expiry, closed
+-- KEYS[7..*]  the sessions
 -- ARGV[1]     now, seconds
 -- ARGV[2..*]  the member of each session in `ids`
 -- Returns     how many were alive
-local now = tonumber(ARGV[1])
-local killed = 0
-local handles, owners, is_reused, is_removed = {}, {}, {}, {}
+local now = ARGV[1]
+local epoch, batch, killed = read_epoch(KEYS[1]), new_batch(), 0
 for i = 2, #ARGV do
-  local key = KEYS[i + 3]
+  local key = KEYS[i + 5]
   local owner, handle = split_ids_member(ARGV[i])
-  owners[i - 1], handles[i - 1] = owner, handle
-  local session = read_state(key)
-  if is_of_another(session, owner) then
-    is_reused[handle] = is_session(session) and not is_removed[handle]
-  else
-    if is_alive(session, now) then
-      killed = killed + 1
-    end
-    is_removed[handle], is_reused[handle] = true, nil
-    remove_hash(key, session, now)
+  local session = read_fields(key, epoch, ENDING)
+  if add_to_batch(batch, key, handle, owner, session, now) and is_kept(session, now) and not session.closed then
+    killed = killed + 1
   end
 end
-remove_from_index(index_of(KEYS), handles, owners, is_reused)
+end_batch(KEYS, batch)
 return killed

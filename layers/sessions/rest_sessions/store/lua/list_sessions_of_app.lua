@@ -1,12 +1,14 @@
 -- Finds the most recently used sessions of one partition that follow a cursor.
+-- include: session.lua
 --
--- KEYS[1]  recent
+-- KEYS[1]  epoch
+-- KEYS[2]  recent
 -- ARGV[1]  the cursor's time of last use, seconds, and
 -- ARGV[2]  its handle; both empty for the first sessions
 -- ARGV[3]  the most sessions to return
 -- Returns  {handle, time of last use, handle, …}, the most recently used first; of sessions with the same time of last
 --          use, the greatest handle first
-local recent, last_used, handle, limit = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
+local recent, last_used, handle, limit = KEYS[2], ARGV[1], ARGV[2], tonumber(ARGV[3])
 
 -- Whether `a` comes before `b` in the order of bytes, which is that of Redis. Lua's own `<` follows the server's locale.
 local function is_less(a, b)
@@ -19,6 +21,9 @@ local function is_less(a, b)
   return #a < #b
 end
 
+if not read_epoch(KEYS[1]) then
+  return {}
+end
 local first = 0
 if last_used ~= '' then
   -- Many sessions may share one second, so a bisection finds the rank of the cursor.

@@ -8,7 +8,7 @@ end
 -- Starts the idle timeout of a pointer again, with the new `ttl` if that is not '' and longer, for a caller with its token.
 -- The session itself is in another partition. So its use may fail, and the pointer must not end before it.
 local function renew_pointer(key, pointer, token, now, ttl)
-  if not is_pointer(pointer) or token ~= pointer.token or now > expires_at(pointer) then
+  if not is_pointer(pointer) or token ~= pointer.token or has_passed(expires_at(pointer), now) then
     return
   end
   local longest = math.max(pointer.ttl, tonumber(ttl) or 0)

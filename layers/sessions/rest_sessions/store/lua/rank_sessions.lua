@@ -2,19 +2,20 @@
 -- include: session.lua
 -- include: state.lua
 --
--- KEYS[1..*]  the sessions
+-- KEYS[1]     epoch
+-- KEYS[2..*]  the sessions
 -- ARGV[1]     now, seconds
 -- ARGV[2]     the user's id
 -- Returns     for each session, in the order of KEYS, the time of its last use; the negative time of its closing when a
 --             login closed it and it is still kept; or 0 when it is not alive or another's
-local now, id = tonumber(ARGV[1]), ARGV[2]
+local epoch, now, id = read_epoch(KEYS[1]), ARGV[1], ARGV[2]
 
 local times = {}
-for i, key in ipairs(KEYS) do
-  local session = read_state(key)
-  times[i] = 0
-  if is_session(session) and session.id == id and now <= kept_until(session) then
-    times[i] = session.closed and -tonumber(session.closed) or tonumber(session.used)
+for i = 2, #KEYS do
+  local session = read_fields(KEYS[i], epoch, FOUND)
+  times[i - 1] = 0
+  if session.id == id and is_session(session) and not session.is_ended and not has_passed(kept_until(session), now) then
+    times[i - 1] = session.closed and -session.closed or tonumber(session.used)
   end
 end
 return times

@@ -1,6 +1,11 @@
 -- How sessions are stored: the forms of hash fields and of index members. store/record.py has the same forms in Python.
 local HANDLE_LENGTH = 22
 
+-- The handle in the key of a session.
+local function handle_of(key)
+  return key:sub(-HANDLE_LENGTH)
+end
+
 -- Whether a hash field holds a datum of the session.
 local function is_datum(field)
   return field:sub(1, 2) == 'd:'

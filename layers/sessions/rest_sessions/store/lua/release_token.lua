@@ -3,18 +3,17 @@
 -- include: session.lua
 -- include: state.lua
 --
--- KEYS[1..4]  ids, users, recent, expiry
--- KEYS[5]     the pointer
--- ARGV[1]     handle
--- ARGV[2]     the characters of the call that claimed it
+-- KEYS[1..5]  epoch, ids, users, recent, expiry
+-- KEYS[6]     the pointer
+-- ARGV[1]     the characters of the call that claimed it
 -- Returns     {OK} or {MISSING}
-local key, call = KEYS[5], ARGV[2]
+local key, call = KEYS[6], ARGV[1]
 
-local pointer = read_state(key)
+local pointer = read_fields(key, read_epoch(KEYS[1]), STATE)
 if not is_pointer(pointer) then
   return { 'MISSING' }
 end
-local rest = pointer.calls:gsub(call, '')
+local rest = (pointer.calls or ''):gsub(call, '')
 if rest ~= '' then
   redis.call('HSET', key, 'calls', rest)
 else

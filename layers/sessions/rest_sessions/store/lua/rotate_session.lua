@@ -3,24 +3,22 @@
 -- nonce, and so the same new token.
 -- include: session.lua
 -- include: state.lua
--- include: index.lua
 -- include: use.lua
 -- include: pointer.lua
 --
--- KEYS[1..4]  ids, users, recent, expiry
--- KEYS[5]     the session
--- ARGV[1]     handle
--- ARGV[2]     hash of the token
--- ARGV[3]     now, seconds
--- ARGV[4]     nonce
--- ARGV[5]     hash of the token that the caller makes with this nonce
--- ARGV[6]     grace, seconds
+-- KEYS[1..5]  epoch, ids, users, recent, expiry
+-- KEYS[6]     the session
+-- ARGV[1]     hash of the token
+-- ARGV[2]     now, seconds
+-- ARGV[3]     nonce
+-- ARGV[4]     hash of the token that the caller makes with this nonce
+-- ARGV[5]     grace, seconds
 -- Returns     {ROTATED, nonce}: the token and this nonce make the new token; {OK} when the token is itself the new one;
 --             {ELSEWHERE, partition}; {MISSING, STALE or CLOSED}
-local key, handle, token, now = KEYS[5], ARGV[1], ARGV[2], tonumber(ARGV[3])
-local nonce, new_token, grace = ARGV[4], ARGV[5], ARGV[6]
+local key, token, now = KEYS[6], ARGV[1], ARGV[2]
+local nonce, new_token, grace = ARGV[3], ARGV[4], ARGV[5]
 
-local session = read_state(key)
+local session = read_fields(key, read_epoch(KEYS[1]), { 'nonce', 'grace', unpack(FOUND) })
 renew_pointer(key, session, token, now, '')
 local status = status_of(session, token, now)
 if status == 'ELSEWHERE' then
@@ -30,12 +28,12 @@ if not is_usable(status) then
   return { status, session.to }
 end
 local changes = {}
-local is_in_grace = session.nonce and (not session.grace_ends or now <= tonumber(session.grace_ends))
+local is_in_grace = session.nonce and not (session.grace_ends and has_passed(session.grace_ends, now))
 if status == 'OK' and not is_in_grace then
   status = 'ROTATED'
   session.nonce = nonce
   redis.call('HDEL', key, 'grace_ends')
   changes = { 'token', new_token, 'old_token', token, 'nonce', nonce, 'grace', grace }
 end
-use_session(index_of(KEYS), key, handle, session, status, now, '', changes)
+use_session(KEYS, key, session, status, now, '', changes)
 return { status, status == 'ROTATED' and session.nonce or nil }

@@ -3,19 +3,23 @@
 
 -- What a listing or an answer shows of a session, beside its data.
 local SHOWN = { 'id', 'ip', 'r', 'w', 'ttl', 'used', 'created', 'ends', 'no_resave' }
--- All fields of a session, a pointer or a mark, but the data.
+
+-- What decides what a caller finds, and what is shown.
+local FOUND = { 'epoch', 'token', 'old_token', 'grace_ends', 'closed', 'closed_until', 'to', unpack(SHOWN) }
+
+-- All that a session, a pointer or a mark may have, but the data and what only `set` reads.
 local STATE = {
-  'token', 'old_token', 'nonce', 'grace', 'grace_ends', 'cas', 'claim', 'calls', 'capped',
-  'closed', 'closed_for', 'closing', 'closed_for_good', 'closed_until', 'to', 'rotated', 'killed', unpack(SHOWN),
+  'nonce', 'grace', 'claim', 'calls', 'capped', 'closed_for', 'closing', 'closed_for_good', 'rotated', 'killed', unpack(FOUND),
 }
 
--- The hash as a table, without the data.
-local function read_state(key)
-  local values = read_hash('HMGET', key, unpack(STATE))
+-- These fields of the hash as a table like that of read_session. Each field that is asked for takes time.
+local function read_fields(key, epoch, names)
+  local values = read_hash('HMGET', key, unpack(names))
   local session = {}
-  for i, field in ipairs(STATE) do
-    session[field] = values[i] or nil
+  for i, name in ipairs(names) do
+    session[name] = values[i] or nil
   end
+  session.is_ended = session.epoch ~= epoch
   return session
 end
 

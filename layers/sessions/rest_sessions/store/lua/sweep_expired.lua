@@ -1,44 +1,31 @@
--- Looks again at sessions of one partition, removes those that have expired, and corrects the entries of the others.
--- Also removes what a login closed and what is no longer kept.
+-- Looks again at sessions of one partition that should have expired: removes those that have, also what a login closed
+-- and what is no longer kept, and corrects the entries of the others.
 -- include: record.lua
 -- include: session.lua
 -- include: state.lua
--- include: index.lua
 -- include: ending.lua
 --
--- KEYS[1..4]  ids, users, recent, expiry
--- KEYS[5..*]  the sessions
+-- KEYS[1..6]  epoch, ids, users, recent, expiry, closed
+-- KEYS[7..*]  the sessions
 -- ARGV[1]     now, seconds
--- ARGV[2..*]  the member of each session in `expiry`
+-- ARGV[2]     1 if the members are those of `closed`, 0 if they are those of `expiry`
+-- ARGV[3..*]  the member of each session there
 -- Returns     how many sessions had expired
-local index, now = index_of(KEYS), tonumber(ARGV[1])
-local expired = 0
-local handles, owners, is_reused, is_removed, corrections = {}, {}, {}, {}, {}
-for i = 2, #ARGV do
-  local key = KEYS[i + 3]
+local now, place = ARGV[1], ARGV[2] == '1' and KEYS[6] or KEYS[5]
+local epoch, batch, expired, corrections = read_epoch(KEYS[1]), new_batch(), 0, {}
+for i = 3, #ARGV do
+  local key = KEYS[i + 4]
   local owner, handle = split_expiry_member(ARGV[i])
-  local session = read_state(key)
-  if session.id == owner and is_session(session) and now <= kept_until(session) then
-    corrections[#corrections + 1] = kept_until(session)
-    corrections[#corrections + 1] = ARGV[i]
-  else
-    owners[#owners + 1], handles[#handles + 1] = owner, handle
-    if is_of_another(session, owner) then
-      is_reused[handle] = is_session(session) and not is_removed[handle]
-    else
-      if not session.closed then
-        expired = expired + 1
-      end
-      is_removed[handle], is_reused[handle] = true, nil
-      remove_hash(key, session, now)
-    end
+  local session = read_fields(key, epoch, ENDING)
+  if session.id == owner and is_kept(session, now) then
+    corrections[#corrections + 1], corrections[#corrections + 2] = kept_until(session), ARGV[i]
+  elseif add_to_batch(batch, key, handle, owner, session, now) and not session.closed then
+    expired = expired + 1
   end
 end
--- The entry of a live session had a wrong expiry time, and would be found again and again.
+-- The entry of a session that is kept had a wrong time, and would be found again and again.
 if corrections[1] then
-  redis.call('ZADD', index.expiry, unpack(corrections))
+  redis.call('ZADD', place, unpack(corrections))
 end
-if handles[1] then
-  remove_from_index(index, handles, owners, is_reused)
-end
+end_batch(KEYS, batch)
 return expired

@@ -1,0 +1,30 @@
+-- Ends all sessions of one partition at once, however many: none of them has the new epoch. What is left of them lies
+-- aside until the sweep removes it.
+-- include: session.lua
+--
+-- KEYS[1..6]  epoch, ids, users, recent, expiry, closed
+-- KEYS[7]     killed
+-- KEYS[8]     aside
+-- ARGV[1]     now, seconds
+-- ARGV[2]     the new epoch, which no other call has
+-- Returns     how many sessions were alive; the same again when the same call is made again
+local now, new_epoch = ARGV[1], ARGV[2]
+local epoch_key, ids, users, recent, expiry, closed, killed, aside = unpack(KEYS)
+
+local epoch = read_epoch(epoch_key)
+local earlier = redis.call('HGET', killed, new_epoch)
+if earlier then
+  return tonumber(earlier:match('^%d+'))
+end
+if not epoch then
+  return 0
+end
+local count = redis.call('ZCOUNT', expiry, now, '+inf')
+local has_sessions = redis.call('EXISTS', ids) == 1
+redis.call('SET', epoch_key, new_epoch)
+redis.call('HSET', killed, new_epoch, count .. ' ' .. now)
+if has_sessions then
+  redis.call('RENAME', ids, aside)
+end
+redis.call('UNLINK', users, recent, expiry, closed)
+return count
