@@ -114,6 +114,7 @@ class Creation:
             MAX_KEYS,
             MAX_DATA_BYTES,
             len(written),
+            len(removed),
             *written,
             *removed,
             with_closed=True,
@@ -146,7 +147,10 @@ class Creation:
 
     def _point(self, token: str, place: Place, number: int, *, is_made: bool) -> bool:
         """Points the caller's own token to the partition of this number. Returns whether a pointer was there before."""
-        pointer = (hash_of(token), self._now, f"{number:x}", self._call_id, *self._timeouts(), int(is_made))
+        timeouts = self._new.timeouts
+        ends = "" if timeouts.fixed is None else timeouts.fixed
+        times = (timeouts.ttl, ends, int(timeouts.no_resave))
+        pointer = (hash_of(token), self._now, f"{number:x}", self._call_id, *times, int(is_made))
         status, items, _ = self._calls.on_place("claim_token", self._new.app, place, *pointer)
         if status == TOKEN_IN_USE:
             raise TokenInUse
@@ -155,23 +159,32 @@ class Creation:
     def _make(self, token: str, place: Place, login: "_TakenData | None") -> int:
         """Makes the session itself. Returns how many others it ended."""
         new = self._new
-        fields = login.data if login else fields_of(new.data)
         partition = self._keys.partition(new.app, place.partition)
+        fixed = new.timeouts.fixed
+        seconds = new.timeouts.ttl if fixed is None else min(new.timeouts.ttl, fixed)
+        session = (hash_of(token), self._now, new.id, new.ip, new.timeouts.ttl, seconds)
+        fields = [*(login.data if login else fields_of(new.data))]
+        if fixed is not None:
+            fields += ["ends", self._now + fixed]
+        if new.timeouts.no_resave:
+            fields += ["no_resave", 1]
         # If the closed session is in this partition, the script also makes its closing final.
-        closed = []
-        if login and login.place and login.place.partition == place.partition:
-            closed.append(login.place.handle)
+        closed = [login.place.handle] if login and login.place and login.place.partition == place.partition else []
+        if not (closed or new.cap or new.token):
+            self._run(
+                script_call("create_session", [*partition.index, partition.session(place.handle)], *session, *fields)
+            )
+            return 0
         cap = new.cap or _NO_CAP
-        session = (hash_of(token), self._now, new.id, new.ip, new.timeouts.ttl, len(fields), *fields)
-        has_options = bool(login or new.cap or new.token or new.timeouts.fixed)
+        digest = new.digest if new.token else ""
+        options = (digest, cap.most, int(cap.refuses), _LOOKED_AT, self._call_id if login else "")
         others: list[str] = []
         killed = 0
         while True:
-            options = self._options(cap, login, len(others)) if has_options else ()
             keys = [*partition.index, *map(partition.session, [place.handle, *others, *closed])]
-            status, items = self._run(script_call("create_session", keys, *session, *options))
+            status, items = self._run(script_call("admit_session", keys, *session, *options, len(others), *fields))
             if status == OK:
-                ended, is_new = map(number_of, items[:2])
+                ended, is_new = map(number_of, items[1:])
                 if is_new:
                     for step in self._after_making:
                         step()
@@ -182,14 +195,8 @@ class Creation:
                 killed += self._make_room(place, cap)
                 others = []
 
-    def _options(self, cap: Cap, login: "_TakenData | None", count: int) -> tuple[Argument, ...]:
-        """What create_session takes only if any of it is not its default. `count` is the number of other sessions."""
-        digest = self._new.digest if self._new.token else ""
-        call_id = self._call_id if login else ""
-        return (*self._timeouts()[1:], digest, cap.most, int(cap.refuses), _LOOKED_AT, call_id, count)
-
     def _run(self, create: ScriptCall) -> tuple[bytes, list[Any]]:
-        """Runs create_session, and adds the app to the list of apps if it may not be there."""
+        """Runs the script that makes the session, and adds the app to the list of apps if it may not be there."""
         app, now = self._new.app, self._now
         # The app is added after the session exists, so that a sweep which forgets the app meanwhile sees the session.
         with_app = (create, self._apps.command(app))
@@ -203,7 +210,7 @@ class Creation:
             raise TooManySessions(self._new.cap.most)
         if is_due:
             self._apps.added(app, now)
-        elif status == OK and number_of(items[2]):
+        elif status == OK and number_of(items[0]):
             self._apps.add(app, now)
         return status, items
 
@@ -221,12 +228,6 @@ class Creation:
         stay = {*alive[: cap.most - 1], *closed[:_SPARED_CLOSED]}
         members = [ids_member(new.id, handle) for handle in latest_first if handle not in stay]
         return kill_these(self._client, partition, members, self._now)
-
-    def _timeouts(self) -> tuple[Argument, ...]:
-        """ttl, the seconds until the fixed end or "", and whether that is the end of `no_resave`."""
-        timeouts = self._new.timeouts
-        fixed = timeouts.fixed
-        return timeouts.ttl, "" if fixed is None else fixed, int(timeouts.no_resave)
 
 
 @dataclass(frozen=True)

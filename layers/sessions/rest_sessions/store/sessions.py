@@ -146,13 +146,22 @@ class SessionStore:
         now = self._now()
         written = fields_of(changes)
         removed = [field_of(key) for key, value in changes.items() if value is None]
-        expected = "" if expected_w is None else expected_w
-        call_id = secrets.token_hex(8) if expected_w else ""
-        before: tuple[Argument, ...] = (now, _text(ttl), int(replace), expected, call_id)
-        after: tuple[Argument, ...] = (MAX_KEYS, MAX_DATA_BYTES, len(written), *written, *removed)
-        reply = self._calls.on_token(
-            "set_session", app, token, *before, 0, *after, again=(*before, 1, *after) if expected_w else None
+        args: tuple[Argument, ...] = (
+            now,
+            _text(ttl),
+            int(replace),
+            MAX_KEYS,
+            MAX_DATA_BYTES,
+            len(written),
+            len(removed),
+            *written,
+            *removed,
         )
+        if expected_w is None:
+            reply = self._calls.on_token("set_session", app, token, *args)
+        else:
+            expected = (*args, expected_w, secrets.token_hex(8))
+            reply = self._calls.on_token("set_session", app, token, *expected, 0, again=(*expected, 1))
         if reply.status == TOO_LARGE:
             check_data_size(*reply.items)
         if reply.status == CONFLICT:

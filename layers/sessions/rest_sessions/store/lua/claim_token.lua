@@ -4,7 +4,6 @@
 -- include: session.lua
 -- include: state.lua
 -- include: index.lua
--- include: pointer.lua
 -- include: ending.lua
 --
 -- KEYS[1..5]  epoch, ids, users, recent, expiry
@@ -21,7 +20,7 @@
 local key, token, now, to = KEYS[6], ARGV[1], ARGV[2], ARGV[3]
 local call, ttl, fixed, no_resave, is_made = ARGV[4], ARGV[5], ARGV[6], ARGV[7] == '1', ARGV[8] == '1'
 
-local earlier = read_fields(key, read_epoch(KEYS[1]), STATE)
+local earlier = read_fields(key, redis.call('GETEX', KEYS[1]), STATE)
 local is_ours = is_pointer(earlier) and is_taken(earlier, now) and earlier.to == to
 if is_taken(earlier, now) and not is_ours then
   return { 'TOKEN_IN_USE' }
@@ -54,7 +53,7 @@ if is_ours and earlier.rotated then
   add('rotated', '1')
 end
 replace_hash(key, fields)
-expire_pointer(key, ttl)
+redis.call('EXPIRE', key, ttl + POINTER_LINGER)
 if earlier.id then
   -- What is left of an anonymous session, which had this token before.
   remove_from_index(KEYS, handle_of(key), earlier.id)

@@ -17,16 +17,17 @@
 -- ARGV[6]      the most data fields that a session may have
 -- ARGV[7]      the most bytes that its data fields and values may have
 -- ARGV[8]      n, the number of following arguments that are fields to write and their values
--- ARGV[9..*]   n/2 pairs of field and value to write on top of the session's data, then the fields to remove
+-- ARGV[9]      m, the number of arguments after these that are fields to remove
+-- ARGV[10..*]  n/2 pairs of field and value to write on top of the session's data, then m fields to remove
 -- Returns      {OK, fields and values of the data with the body's on top}, or {FOREIGN} when it is another user's, or
 --              {ELSEWHERE, partition}, or {MISSING or STALE}, or {TOO_LARGE, number of data fields, their bytes}; unless
 --              OK, nothing is changed
 local key, token, now, grace = KEYS[6], ARGV[1], ARGV[2], ARGV[3]
 local id, call = ARGV[4], ARGV[5]
-local most_fields, most_bytes, n = ARGV[6], ARGV[7], ARGV[8]
-local FIRST = 9
+local most_fields, most_bytes, n, m = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
+local FIRST = 10
 
-local session, fields = read_session(key, read_epoch(KEYS[1]))
+local session, fields = read_session(key, redis.call('GETEX', KEYS[1]))
 local status = status_of(session, token, now)
 local is_taken_again = session.closed and is_session(session) and not session.is_ended
   and is_usable(fit_of(session, token, now))
@@ -40,9 +41,15 @@ if not is_taken_again then
   end
 end
 
-local data, _, bytes = write_data(fields, ARGV, FIRST, n, false)
-if is_too_large(data, bytes, most_fields, most_bytes) then
-  return { 'TOO_LARGE', #data / 2, bytes }
+local count, bytes = write_data(fields, ARGV, FIRST, n, m, false)
+if count - most_fields > 0 or bytes - most_bytes > 0 then
+  return { 'TOO_LARGE', count, bytes }
+end
+local data = {}
+for i = 1, #fields, 2 do
+  if is_datum(fields[i]) then
+    data[#data + 1], data[#data + 2] = fields[i], fields[i + 1]
+  end
 end
 if is_taken_again then
   if not session.closing:find(call, 1, true) then

@@ -13,7 +13,7 @@
 --             {MISSING or STALE}
 local key, token, now, is_use = KEYS[6], ARGV[1], ARGV[2], ARGV[3] == '0'
 
-local session, fields = read_session(key, read_epoch(KEYS[1]))
+local session, fields = read_session(key, redis.call('GETEX', KEYS[1]))
 if is_use then
   renew_pointer(key, session, token, now, '')
 end
@@ -25,6 +25,6 @@ if not is_usable(status) then
   return { status, session.to }
 end
 if is_use then
-  use_session(KEYS, key, session, status, now, '', { 'r', next_count(session.r) })
+  use_session(KEYS, key, session, status, now, '', { 'r', string.format('%d', session.r + 1) })
 end
 return { status, fields }

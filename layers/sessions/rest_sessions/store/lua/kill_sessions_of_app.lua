@@ -11,7 +11,7 @@
 local now, new_epoch = ARGV[1], ARGV[2]
 local epoch_key, ids, users, recent, expiry, closed, killed, aside = unpack(KEYS)
 
-local epoch = read_epoch(epoch_key)
+local epoch = redis.call('GETEX', epoch_key)
 local earlier = redis.call('HGET', killed, new_epoch)
 if earlier then
   return tonumber(earlier:match('^%d+'))

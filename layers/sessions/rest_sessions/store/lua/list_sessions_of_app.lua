@@ -21,7 +21,7 @@ local function is_less(a, b)
   return #a < #b
 end
 
-if not read_epoch(KEYS[1]) then
+if not redis.call('GETEX', KEYS[1]) then
   return {}
 end
 local first = 0

@@ -1,10 +1,6 @@
 -- Keeps pointers: hashes in the partition of a caller's own token that tell in which partition its session is.
 -- include: session.lua
 
-local function expire_pointer(key, ttl)
-  redis.call('EXPIRE', key, ttl + POINTER_LINGER)
-end
-
 -- Starts the idle timeout of a pointer again, with the new `ttl` if that is not '' and longer, for a caller with its token.
 -- The session itself is in another partition. So its use may fail, and the pointer must not end before it.
 local function renew_pointer(key, pointer, token, now, ttl)
@@ -16,5 +12,5 @@ local function renew_pointer(key, pointer, token, now, ttl)
   if pointer.no_resave and pointer.ends and ttl ~= '' then
     redis.call('HSET', key, 'ends', math.max(pointer.ends, now + ttl))
   end
-  expire_pointer(key, longest)
+  redis.call('EXPIRE', key, longest + POINTER_LINGER)
 end

@@ -8,7 +8,7 @@
 -- ARGV[2]     the user's id
 -- Returns     for each session, in the order of KEYS, the time of its last use; the negative time of its closing when a
 --             login closed it and it is still kept; or 0 when it is not alive or another's
-local epoch, now, id = read_epoch(KEYS[1]), ARGV[1], ARGV[2]
+local epoch, now, id = redis.call('GETEX', KEYS[1]), ARGV[1], ARGV[2]
 
 local times = {}
 for i = 2, #KEYS do

@@ -6,7 +6,7 @@
 -- ARGV[1]     the bytes after which to stop; each text counts as its length plus OVERHEAD_PER_TEXT
 -- Returns     the epoch or nil, then for each session that was read, in the order of KEYS, its fields and values, or {}
 --             for none; at least one session is read
-local epoch, most_bytes = read_epoch(KEYS[1]), tonumber(ARGV[1])
+local epoch, most_bytes = redis.call('GETEX', KEYS[1]), tonumber(ARGV[1])
 -- Bytes. Even the shortest text costs time, because it is made twice: in this script and in the reply.
 local OVERHEAD_PER_TEXT = 32
 

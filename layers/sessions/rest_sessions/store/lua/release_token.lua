@@ -9,7 +9,7 @@
 -- Returns     {OK} or {MISSING}
 local key, call = KEYS[6], ARGV[1]
 
-local pointer = read_fields(key, read_epoch(KEYS[1]), STATE)
+local pointer = read_fields(key, redis.call('GETEX', KEYS[1]), STATE)
 if not is_pointer(pointer) then
   return { 'MISSING' }
 end

@@ -13,7 +13,7 @@
 -- Returns     {OK}, {CLOSED} or {MISSING}
 local key, now, call = KEYS[6], ARGV[1], ARGV[2]
 
-local session = read_fields(key, read_epoch(KEYS[1]), STATE)
+local session = read_fields(key, redis.call('GETEX', KEYS[1]), STATE)
 if not is_session(session) or session.is_ended or not session.closing or session.closed_for_good then
   return { 'MISSING' }
 end

@@ -18,7 +18,7 @@
 local key, token, now = KEYS[6], ARGV[1], ARGV[2]
 local nonce, new_token, grace = ARGV[3], ARGV[4], ARGV[5]
 
-local session = read_fields(key, read_epoch(KEYS[1]), { 'nonce', 'grace', unpack(FOUND) })
+local session = read_fields(key, redis.call('GETEX', KEYS[1]), { 'nonce', 'grace', unpack(FOUND) })
 renew_pointer(key, session, token, now, '')
 local status = status_of(session, token, now)
 if status == 'ELSEWHERE' then

@@ -2,6 +2,10 @@
 -- A call of Redis takes longer than the rest of most scripts, and converting a number takes longer than passing its
 -- text on. So scripts make few calls and keep texts as they are. Times are texts or numbers of seconds: arithmetic
 -- takes both, but `<` does not.
+--
+-- Each script begins by reading the epoch of its partition, false for none. A session has the epoch in which it was
+-- created, and is alive only in that one. Redis counts GETEX as a write. So a demoted primary, which may lack the latest
+-- epoch or the latest session, refuses the script.
 
 -- Redis drops a hash this many seconds after the session's expiry time. So a live session never vanishes, although the
 -- clocks of the callers differ a little.
@@ -12,12 +16,6 @@ local POINTER_LINGER = 360
 
 -- The same login, the same create with a caller's own token, or the same killall is recognised for this many seconds.
 local REPEATABLE = 60
-
--- The epoch of a partition, or false for none. Each session has the epoch in which it was created, and is alive only in
--- that one. Redis counts GETEX as a write. So a demoted primary, which may lack the latest epoch, refuses each script.
-local function read_epoch(key)
-  return redis.call('GETEX', key)
-end
 
 -- Runs a command that reads the hash at `key`. A key of another type reads as no hash: one damaged key must not fail a
 -- whole listing. Any other error is raised.
@@ -37,7 +35,10 @@ end
 -- ended the session.
 local function read_session(key, epoch)
   local fields = read_hash('HGETALL', key)
-  local session = {}
+  -- Names some fields only to make room for them: a table that grows takes as long as reading the hash.
+  local session = {
+    id = nil, ip = nil, r = nil, w = nil, ttl = nil, used = nil, created = nil, token = nil, epoch = nil, is_ended = nil,
+  }
   for i = 1, #fields, 2 do
     session[fields[i]] = fields[i + 1]
   end
@@ -60,9 +61,10 @@ local function is_pointer(pointer)
   return pointer.to and pointer.to:find('^[0-9a-f]$') and pointer.token and pointer.ttl and pointer.used and true
 end
 
--- When a session or a pointer expires: at the earlier of its idle timeout and its fixed end.
-local function expires_at(session)
-  local idle_end = session.used + session.ttl
+-- When a session or a pointer expires: at the earlier of its idle timeout and its fixed end. `used` takes the place of
+-- the time of its last use.
+local function expires_at(session, used)
+  local idle_end = (used or session.used) + session.ttl
   return session.ends and math.min(idle_end, session.ends) or idle_end
 end
 

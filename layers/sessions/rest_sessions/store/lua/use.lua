@@ -7,22 +7,20 @@
 -- Starts the idle timeout again, with the new `ttl` if that is not ''. `status` tells with which token it is used.
 -- Changes the table to the state after this use, but for `used`.
 local function use_session(keys, key, session, status, now, ttl, changes)
-  local function write(field, value)
-    session[field] = value
-    changes[#changes + 1], changes[#changes + 2] = field, value
-  end
   if status == 'OK' and session.nonce then
     if not session.grace_ends then
-      write('grace_ends', string.format('%d', now + (session.grace or 0)))
+      changes[#changes + 1], changes[#changes + 2] = 'grace_ends', string.format('%d', now + (session.grace or 0))
     elseif has_passed(session.grace_ends, now) then
       -- The hash of the old token stays: who still comes with it may be a thief.
       redis.call('HDEL', key, 'nonce', 'grace')
     end
   end
   if ttl ~= '' then
-    write('ttl', ttl)
+    session.ttl = ttl
+    changes[#changes + 1], changes[#changes + 2] = 'ttl', ttl
     if session.no_resave then
-      write('ends', string.format('%d', now + ttl))
+      session.ends = string.format('%d', now + ttl)
+      changes[#changes + 1], changes[#changes + 2] = 'ends', session.ends
     end
   end
   -- The time of last use never goes back, although the clocks of the callers differ a little. A second use within the
@@ -37,15 +35,10 @@ local function use_session(keys, key, session, status, now, ttl, changes)
     redis.call('HSET', key, unpack(changes))
   end
   if is_later or ttl ~= '' then
-    local expires = expires_at({ used = used, ttl = session.ttl, ends = session.ends })
+    local expires = expires_at(session, used)
     add_to_index(keys, handle_of(key), session.id, used, expires)
     if ttl ~= '' or not session.no_resave then
       redis.call('EXPIRE', key, expires - now + LINGER)
     end
   end
-end
-
--- The next value of a counter, as text.
-local function next_count(count)
-  return string.format('%d', count + 1)
 end
