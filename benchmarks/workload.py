@@ -6,8 +6,8 @@ DATA = {"name": "Peter", "unread": 12, "admin": False, "last_page": "/orders/202
 CHANGES = {"unread": 13, "last_page": "/orders/2026/8"}
 DT = 3600
 
-# How many sessions get and set choose from. The sorted sets of each partition must be too long for Redis's short form of
-# them, as they are in any app that matters. redis-sessions' are too.
+# How many sessions get and set choose from. With so many, the sorted sets of a partition are no longer in Redis's compact
+# form, as in any app that matters.
 POOL = 5000
 # How many sessions of a user soid and killsoid find.
 SESSIONS_OF_USER = 5
