@@ -222,6 +222,8 @@ def serve(contender: Any) -> None:
             answer = open_store().sweep_expired().total
         elif order["do"] == "prepare":
             prepared = contender.events(order["operation"], order["count"])
+        elif order["do"] == "count_commands":
+            answer = contender.count_commands(order["operation"], prepared)
         else:
             answer = contender.time(order["operation"], prepared)
         answers.write(json.dumps(answer) + "\n")

@@ -12,7 +12,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +19,8 @@ from typing import Any
 
 import redis
 
-from benchmarks.contenders import COMMANDS, FLOOR, HANDLER, LIBRARY, have_node, worker
-from benchmarks.workload import OPERATIONS, SECONDS_BETWEEN_USES
+from benchmarks.contenders import COMMANDS, FLOOR, HANDLER, LIBRARY, Worker, have_node, worker
+from benchmarks.workload import OPERATIONS
 from dev.embedded_store import server_process
 
 TURNS = 3
@@ -36,11 +35,11 @@ class Callgrind:
     pid: int
     output: Path
 
-    def instructions(self, contender: Any, operation: str) -> int:
+    def instructions(self, contender: Worker, operation: str) -> int:
         """The instructions of Redis while the contender calls the operation with the prepared requests."""
         self._control("--instr=on")
         self._control("--zero")
-        contender.order(do="time", operation=operation)
+        contender.time(operation)
         self._control("--dump")
         self._control("--instr=off")
         [dump] = self.output.parent.glob(f"{self.output.name}.*")
@@ -72,18 +71,17 @@ def measure(binary: str, names: list[str], operations: list[str]) -> Iterator[tu
     with callgrind(binary) as server, contextlib.ExitStack() as stack:
         workers = [stack.enter_context(worker(name, server.url)) for name in names]
         for contender in workers:
-            contender.order(do="fill")
+            contender.fill()
         for operation in operations:
             for contender in workers:
                 found = []
                 # The first turn only loads the scripts and is not counted.
                 for turn in range(TURNS + 1):
-                    contender.order(do="prepare", operation=operation, count=COUNT)
-                    time.sleep(SECONDS_BETWEEN_USES)
+                    contender.prepare(operation, COUNT)
                     if turn:
                         found.append(server.instructions(contender, operation) / COUNT)
                     else:
-                        contender.order(do="time", operation=operation)
+                        contender.time(operation)
                 yield operation, contender.name, found
 
 
