@@ -11,7 +11,6 @@ own. On two cores Redis falls asleep between two calls, and waking it is a part 
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import redis
 

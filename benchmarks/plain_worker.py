@@ -26,7 +26,7 @@ class Plain:
         value = (VALUE,) if operation == "SET" else ()
         return [(operation, f"plain:{i % POOL}", *value) for i in range(count)]
 
-    def time(self, operation: str, commands: list[Any]) -> list[int]:
+    def time(self, operation: str, commands: list[Any]) -> list[int]:  # noqa: ARG002 - as in the other contenders
         """The nanoseconds of each command."""
         taken = []
         for command in commands:
