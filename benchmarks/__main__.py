@@ -56,7 +56,7 @@ def main() -> None:
     report.write(
         {
             "machine": machine(),
-            "pairs": pairs.measure(REDIS, rounds=5, count=5000),
+            "pairs": pairs.measure(REDIS, rounds=5, count=4000),
             "commands": pairs.commands(REDIS),
             "layers": layers.measure(REDIS, rounds=9, count=2000),
             "memory": scale.memory(REDIS, (THOUSAND, HUNDRED_THOUSAND)),
