@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ class Batch:
     def __init__(self) -> None:
         self.commands: list[Command] = []
 
-    def run(self, *commands: Command) -> list[Any]:
+    def run(self, *commands: Command, again: Sequence[Command] | None = None) -> list[Any]:  # noqa: ARG002
         self.commands += commands
         return [[OK, 0, 1]] * len(commands)
 
