@@ -45,7 +45,7 @@ class Batch:
 
     def run(self, *commands: Command, again: Sequence[Command] | None = None) -> list[Any]:  # noqa: ARG002
         self.commands += commands
-        return [[OK, 0, 1]] * len(commands)
+        return [[OK, 0, 1, 0]] * len(commands)
 
 
 class Context:
