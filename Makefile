@@ -40,11 +40,11 @@ OTHER_PYTHON = $(shell for python in python3.14 python3.13 python3.12 python3.11
 .DEFAULT_GOAL := help
 # A task first checks what it needs, and then builds.
 .NOTPARALLEL:
-.PHONY: docker redis node python3.13 address
-.PHONY: help dev key test lint format lock clean build local e2e deploy smoke soak fuzz bench bench-quick
+.PHONY: docker redis node valgrind python3.13 address
+.PHONY: help dev key test lint format lock clean build local e2e deploy smoke soak fuzz bench bench-quick bench-instructions
 
 help: ## list the tasks
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 dev: $(READY) ## serve the API on http://127.0.0.1:3000 (PORT=, REDIS_URL=, REDIS_CLUSTER=1, AUTH=1)
 	@$(BIN)/python -m dev
@@ -92,6 +92,9 @@ bench: redis docker node build $(BENCH) ## compare with redis-sessions, and writ
 bench-quick: redis $(BENCH) ## measure the operations in under a minute
 	@$(BENCH)/bin/python -m benchmarks quick
 
+bench-instructions: valgrind $(BENCH) ## count Redis's instructions per operation (ARGS="get redis-sessions"; needs Valgrind)
+	@$(BENCH)/bin/python -m benchmarks.instructions $(ARGS)
+
 lint: $(READY) $(CHECKOV) ## check style, types and the template
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -123,6 +126,10 @@ docker:
 redis:
 	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null || \
 		{ echo "This needs redis-server or valkey-server. Install one (Debian, Ubuntu: apt install redis-server)."; exit 1; }
+
+valgrind:
+	@command -v valgrind >/dev/null && command -v redis-server >/dev/null || \
+		{ echo "This needs Valgrind and redis-server. Install them (Debian, Ubuntu: apt install valgrind redis-server)."; exit 1; }
 
 node:
 	@command -v node >/dev/null && command -v npm >/dev/null || \

@@ -9,15 +9,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import cold, report, scale, throughput, warm
-from benchmarks.contenders import have_node
+from benchmarks import cold, layers, pairs, removal, report, scale, throughput
+from benchmarks.contenders import HANDLER, LIBRARY, have_node, say
 from dev.containers import require_docker
 
 REDIS = "redis-server"
 QUICK_LEGEND = """handler: a whole operation, from API Gateway's event to its answer.
 floor: the same commands to Redis over a bare socket, and nothing else. The handler cannot be faster.
 target: the highest median of handler / floor that the project accepts. In parentheses: the lowest and highest round."""
-SIZES = [1_000, 100_000, 1_000_000]
+
+THOUSAND = 1_000
+HUNDRED_THOUSAND = 100_000
+MILLION = 1_000_000
 
 
 def first_line(*command: str) -> str:
@@ -38,16 +41,11 @@ def machine() -> dict[str, Any]:
     }
 
 
-def say(text: str) -> None:
-    """Prints progress to standard error."""
-    print(text, file=sys.stderr, flush=True)
-
-
 def main() -> None:
     """Runs the benchmarks. Exits with a message when a program that they need is missing."""
     if sys.argv[1:] == ["quick"]:
         server = next(filter(shutil.which, (REDIS, "valkey-server")))
-        print(report.warm(warm.measure(server, rounds=5, count=100, with_library=False)))
+        print(report.latency(pairs.measure_quickly(server), report.Targets()))
         print(f"\n{QUICK_LEGEND}")
         return
     if shutil.which(REDIS) is None:
@@ -55,16 +53,25 @@ def main() -> None:
     require_docker()
     if not have_node():
         sys.exit("This needs Node and npm, for redis-sessions. `make bench-quick` works without them.")
-    results: dict[str, Any] = {"machine": machine(), "spread": throughput.spread()}
-    say("warm…")
-    results["warm"] = warm.measure(REDIS, rounds=15, count=200, with_library=True)
-    say("cold…")
-    results["cold"] = cold.measure(rounds=15, with_library=True)
-    say("throughput…")
-    results["throughput"] = throughput.measure()
-    say("a million sessions, about ten minutes…")
-    results["scale"] = scale.measure(REDIS, SIZES, count=300, with_library=True)
-    report.write(results)
+    report.write(
+        {
+            "machine": machine(),
+            "pairs": pairs.measure(REDIS, rounds=5, count=4000),
+            "commands": pairs.commands(REDIS),
+            "layers": layers.measure(REDIS, rounds=9, count=2000),
+            "memory": scale.memory(REDIS, (THOUSAND, HUNDRED_THOUSAND)),
+            "scale": scale.measure(REDIS, (THOUSAND, MILLION), rounds=9, count=300),
+            "removal": {
+                HANDLER: removal.measure(REDIS, HANDLER, MILLION, turns=3),
+                # It sends all sessions in one transaction: a million would take minutes to create and to end.
+                LIBRARY: removal.measure(REDIS, LIBRARY, HUNDRED_THOUSAND, turns=1),
+                "expired": removal.sweep_of_expired(REDIS, HUNDRED_THOUSAND, turns=3),
+            },
+            "throughput": throughput.measure(),
+            "spread": throughput.spread(),
+            "cold": cold.measure(rounds=15, with_library=True),
+        }
+    )
     say("docs/performance.md is written")
 
 

@@ -18,7 +18,7 @@ SIZE = 1 << 16
 
 
 class BareClient:
-    """Takes the place of the store's client. Adds up the time from packing commands to their parsed replies."""
+    """Takes the place of the store's client. Counts commands, and adds up the time from packing to parsed replies."""
 
     def __init__(self, url: str) -> None:
         address = urlsplit(url)
@@ -26,9 +26,11 @@ class BareClient:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader = hiredis.Reader()
         self.nanoseconds = 0
+        self.commands = 0
 
     def run(self, *commands: Command, again: Sequence[Command] | None = None) -> list[Any]:  # noqa: ARG002
         """The reply to each command. Sends the text of a script that Redis does not know, outside the measured time."""
+        self.commands += len(commands)
         plain = [self._plain(command) for command in commands]
         start = time.perf_counter_ns()
         self._socket.sendall(b"".join(map(hiredis.pack_command, plain)))
@@ -73,6 +75,13 @@ class Floor(Contender):
             self.call(operation, event)
             taken.append(self._client.nanoseconds)
         return taken
+
+    def count_commands(self, operation: str, events: list[Any]) -> float:
+        """The mean number of commands that the handler sends to Redis for one of the events."""
+        self._client.commands = 0
+        for event in events:
+            self.call(operation, event)
+        return self._client.commands / len(events)
 
 
 if __name__ == "__main__":

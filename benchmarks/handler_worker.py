@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +43,9 @@ class Batch:
     def __init__(self) -> None:
         self.commands: list[Command] = []
 
-    def run(self, *commands: Command) -> list[Any]:
+    def run(self, *commands: Command, again: Sequence[Command] | None = None) -> list[Any]:  # noqa: ARG002
         self.commands += commands
-        return [[OK, 0, 1]] * len(commands)
+        return [[OK, 0, 1, 0]] * len(commands)
 
 
 class Context:
@@ -106,12 +106,16 @@ class Contender:
         token: str = self.call("create", event)["token"]
         return token
 
-    def fill(self, app: str) -> None:
-        """Creates the sessions that the operations read, and makes `app` the default app."""
+    def fill(self, app: str, count: int) -> None:
+        """Creates the `count` sessions that the operations read, and makes `app` the default app."""
         self._app = app
-        self._tokens = [self.create(f"user{i}") for i in range(POOL)]
+        self._tokens = [self.create(f"user{i}") for i in range(count)]
         for i in range(LISTED):
             self.create(f"user{i}", LISTED_APP)
+
+    def _token(self, number: int) -> str:
+        """One of the tokens. Each comes once before any comes again."""
+        return self._tokens[number % len(self._tokens)]
 
     def fill_many(self, count: int, app: str, age: int, ttl: int) -> None:
         """Creates `count` sessions, one per user, as if `age` seconds ago. Sends create's commands in large batches."""
@@ -146,11 +150,11 @@ class Contender:
             case "create":
                 return [self.event("create", id=id, query={"ip": IP}, body=DATA) for id in new]
             case "get":
-                return [self.event("get", token=self._tokens[(first + i) % POOL]) for i in range(count)]
+                return [self.event("get", token=self._token(first + i)) for i in range(count)]
             case "set":
-                return [self.event("set", token=self._tokens[(first + i) % POOL], body=CHANGES) for i in range(count)]
+                return [self.event("set", token=self._token(first + i), body=CHANGES) for i in range(count)]
             case "touch":
-                return [self.event("touch", token=self._tokens[(first + i) % POOL]) for i in range(count)]
+                return [self.event("touch", token=self._token(first + i)) for i in range(count)]
             case "rotate":
                 return [self.event("rotate", token=self.create(id)) for id in new]
             case "login: create":
@@ -207,7 +211,7 @@ def serve(contender: Any) -> None:
         order = json.loads(line)
         answer: Any = None
         if order["do"] == "fill":
-            contender.fill(order.get("app", APP))
+            contender.fill(order.get("app", APP), order.get("count", POOL))
         elif order["do"] == "fill_many":
             contender.fill_many(order["count"], order["app"], order["age"], order["ttl"])
         elif order["do"] == "read":
@@ -218,6 +222,8 @@ def serve(contender: Any) -> None:
             answer = open_store().sweep_expired().total
         elif order["do"] == "prepare":
             prepared = contender.events(order["operation"], order["count"])
+        elif order["do"] == "count_commands":
+            answer = contender.count_commands(order["operation"], prepared)
         else:
             answer = contender.time(order["operation"], prepared)
         answers.write(json.dumps(answer) + "\n")

@@ -1,6 +1,5 @@
 """The plots in docs/performance.md: SVG without a background, in colours that are legible on white and on black."""
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ mpl.use("svg")
 from matplotlib import pyplot as plt
 
 GREY = "#808890"
+TARGET = "#d0453b"
 COLOURS = ["#2f81c7", "#c77a2f", "#4f9d5d", "#9a6fc4"]
 
 mpl.rcParams.update(
@@ -32,13 +32,24 @@ mpl.rcParams.update(
 )
 
 
-def bars(path: Path, label: str, groups: list[str], series: dict[str, list[float]]) -> None:
-    """Draws a group of bars for each of `groups`, with one bar per series. NaN leaves a gap."""
+def bars(
+    path: Path, label: str, groups: list[str], series: dict[str, list[float]], targets: dict[str, list[float]]
+) -> None:
+    """Draws a group of bars for each of `groups`, with one bar per series.
+
+    `targets` has the highest values that are accepted, for some of the series. NaN leaves a gap.
+    """
     figure, axes = plt.subplots(figsize=(9, 3.6))
-    width = 0.8 / len(series)
+    width = 0.8 / max(len(series), 2)
     for number, (name, values) in enumerate(series.items()):
         places = [group + (number - (len(series) - 1) / 2) * width for group in range(len(groups))]
-        axes.bar(places, [0 if math.isnan(v) else v for v in values], width * 0.92, label=name, color=COLOURS[number])
+        axes.bar(places, values, width * 0.92, label=name, color=COLOURS[number])
+        if name in targets:
+            ends = [place + side * width / 2 for place in places for side in (-1, 1)]
+            is_first = name == next(iter(targets))
+            axes.hlines(
+                targets[name], ends[::2], ends[1::2], color=TARGET, linewidth=2.5, label="target" if is_first else None
+            )
     axes.set_xticks(range(len(groups)), groups)
     axes.set_ylabel(label)
     save(figure, axes, path)
@@ -58,7 +69,7 @@ def lines(path: Path, x_label: str, y_label: str, series: dict[str, tuple[list[f
 
 def save(figure: Any, axes: Any, path: Path) -> None:
     """Writes the figure without a date, so that the same data gives the same file."""
-    axes.legend()
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4)
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)

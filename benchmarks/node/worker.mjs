@@ -12,9 +12,9 @@ let users = 0;
 
 const create = async (id, app = own) => (await sessions.create({ app, id, ip: IP, d: { ...DATA } })).token;
 
-const fill = async (app = APP) => {
+const fill = async ({ app = APP, count = POOL }) => {
   own = app;
-  for (let i = 0; i < POOL; i++) tokens.push(await create(`user${i}`));
+  for (let i = 0; i < count; i++) tokens.push(await create(`user${i}`));
   for (let i = 0; i < LISTED; i++) await create(`user${i}`, LISTED_APP);
 };
 
@@ -24,8 +24,8 @@ const prepare = async (operation, count) => {
   const list = (make) => Promise.all(Array.from({ length: count }, (_, i) => make(first + i, i)));
   switch (operation) {
     case "create": return list((n) => ({ app: own, id: `new${n}`, ip: IP, d: { ...DATA } }));
-    case "get": return list((n) => ({ app: own, token: tokens[n % POOL] }));
-    case "set": return list((n) => ({ app: own, token: tokens[n % POOL], d: { ...CHANGES } }));
+    case "get": return list((n) => ({ app: own, token: tokens[n % tokens.length] }));
+    case "set": return list((n) => ({ app: own, token: tokens[n % tokens.length], d: { ...CHANGES } }));
     case "kill": return list(async (n) => ({ app: own, token: await create(`new${n}`) }));
     case "soid":
     case "killsoid": {
@@ -71,7 +71,7 @@ let prepared;
 for await (const line of createInterface({ input: process.stdin })) {
   const order = JSON.parse(line);
   let answer = null;
-  if (order.do === "fill") await fill(order.app);
+  if (order.do === "fill") await fill(order);
   else if (order.do === "fill_many") await fillMany(order);
   else if (order.do === "read") answer = await read(order);
   else if (order.do === "killall") {
