@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -7,6 +7,7 @@ from rest_sessions.connection.commands import Command
 from rest_sessions.store.keys import Keyspace
 from rest_sessions.store.sessions import SessionStore
 from rest_sessions.store.tokens import Place, place_of
+from tests.conftest import Clock
 from tests.servers import Server
 
 # Redis has a clock of its own, which goes on while a test runs.
@@ -94,7 +95,11 @@ class Stored:
         for key, (value, _) in everything.items():
             prefix, _, name = key.rpartition(":")
             if name in ("ids", "recent"):
-                to_sweep = {member[:22] for member, _ in everything.get(f"{prefix}:expiry", ([], -1))[0]}
+                to_sweep = {
+                    member[:22]
+                    for place in ("expiry", "closed")
+                    for member, _ in everything.get(f"{prefix}:{place}", ([], -1))[0]
+                }
                 found |= {f"{key} {member!r}" for member, _ in value if member[-22:] not in to_sweep}
         return found
 
@@ -104,3 +109,18 @@ def stored(server: Server, namespace: str) -> Iterator[Stored]:
     stored = Stored(server, namespace)
     yield stored
     stored.client.close()
+
+
+@pytest.fixture
+def left(store: SessionStore, clock: Clock, keys: Callable[[], set[str]]) -> Callable[[], set[str]]:
+    """Sweeps a minute later, when no killall can come again, and returns the keys that are left.
+
+    What a kill has ended is no expired session.
+    """
+
+    def left() -> set[str]:
+        clock.now += 61
+        assert store.sweep_expired() == (0, {})
+        return keys()
+
+    return left

@@ -297,7 +297,7 @@ class TestInRedis:
         token = store.create_anonymous_session(APP, IP, Timeouts(1000), CART).token
         place = place_of(token)
         login(store, token, grace=grace)
-        assert stored.entries(place.handle) == {"ids": 0, "expiry": clock.now + kept}
+        assert stored.entries(place.handle) == {"ids": 0, "closed": clock.now + kept}
         assert stored.lasts(APP, place, kept + 60)
 
     def test_the_sweep_removes_it_then_and_does_not_count_it(self, store, clock: Clock, stored) -> None:

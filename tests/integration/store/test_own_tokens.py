@@ -330,7 +330,7 @@ class TestMark:
         assert store.kill_session(APP, own) == 0
         assert store.kill_sessions_of_id(APP, USER) == 0
         assert store.sweep_expired() == (0, {})
-        assert stored.values() == {key: value for key, (value, _) in before.items() if not key.endswith(":apps")}
+        assert stored.values() == {key: value for key, (value, _) in before.items() if ":s:" in key}
 
 
 class TestPointer:
