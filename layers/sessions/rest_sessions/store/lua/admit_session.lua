@@ -27,7 +27,7 @@
 --              create made it before, 0}, or when nothing is changed, {TOKEN_IN_USE}, {TOO_MANY}, or {FULL, handle…}
 --              when the user may have too many sessions: call again with all of these, or, if they are too many for one
 --              call, end some first
-local epoch, key, handle = redis.call('GETEX', KEYS[1]), KEYS[6], handle_of(KEYS[6])
+local epoch, key, handle = redis.call('GET', KEYS[1]), KEYS[6], handle_of(KEYS[6])
 local token, now, id, ip, ttl, seconds, claim, most, refuses, most_known, call, m = unpack(ARGV, 1, 12)
 local FIRST_KEY = 6
 local closed_key = KEYS[FIRST_KEY + m + 1]
@@ -38,10 +38,10 @@ if claim ~= '' or most ~= '0' then
   earlier = read_fields(key, epoch, STATE)
   if is_alive(earlier, now) and (earlier.claim or '') == claim and not has_passed(earlier.created + REPEATABLE, now)
     and is_usable(fit_of(earlier, token, now)) then
-    return { 'OK', 0, tonumber(earlier.capped) or 0, 0 }
+    return unchanged(KEYS, { 'OK', 0, tonumber(earlier.capped) or 0, 0 })
   end
   if claim ~= '' and is_taken(earlier, now) then
-    return { 'TOKEN_IN_USE' }
+    return unchanged(KEYS, { 'TOKEN_IN_USE' })
   end
 end
 if most ~= '0' then
@@ -69,10 +69,10 @@ if most ~= '0' then
   end
   local excess = unknown + #live - most + 1
   if excess > 0 and unknown > 0 then
-    return { 'FULL', unpack(all) }
+    return unchanged(KEYS, { 'FULL', unpack(all) })
   end
   if excess > 0 and refuses == '1' then
-    return { 'TOO_MANY' }
+    return unchanged(KEYS, { 'TOO_MANY' })
   end
   table.sort(live, function(a, b)
     local later = b.used - a.used

@@ -20,10 +20,10 @@
 local key, token, now, to = KEYS[6], ARGV[1], ARGV[2], ARGV[3]
 local call, ttl, fixed, no_resave, is_made = ARGV[4], ARGV[5], ARGV[6], ARGV[7] == '1', ARGV[8] == '1'
 
-local earlier = read_fields(key, redis.call('GETEX', KEYS[1]), STATE)
+local earlier = read_fields(key, redis.call('GET', KEYS[1]), STATE)
 local is_ours = is_pointer(earlier) and is_taken(earlier, now) and earlier.to == to
 if is_taken(earlier, now) and not is_ours then
-  return { 'TOKEN_IN_USE' }
+  return unchanged(KEYS, { 'TOKEN_IN_USE' })
 end
 
 if is_ours and not is_made then

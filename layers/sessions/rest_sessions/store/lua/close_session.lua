@@ -27,23 +27,23 @@ local id, call = ARGV[4], ARGV[5]
 local most_fields, most_bytes, n, m = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 local FIRST = 10
 
-local session, fields = read_session(key, redis.call('GETEX', KEYS[1]))
+local session, fields = read_session(key, redis.call('GET', KEYS[1]))
 local status = status_of(session, token, now)
 local is_taken_again = session.closed and is_session(session) and not session.is_ended
   and is_usable(fit_of(session, token, now))
   and session.closing and session.closed_for == id and not has_passed(session.closed + REPEATABLE, now)
 if not is_taken_again then
   if not is_usable(status) then
-    return { status == 'CLOSED' and 'MISSING' or status, session.to }
+    return unchanged(KEYS, { status == 'CLOSED' and 'MISSING' or status, session.to })
   end
   if session.id ~= '' and session.id ~= id then
-    return { 'FOREIGN' }
+    return unchanged(KEYS, { 'FOREIGN' })
   end
 end
 
 local count, bytes = write_data(fields, ARGV, FIRST, n, m, false)
 if count - most_fields > 0 or bytes - most_bytes > 0 then
-  return { 'TOO_LARGE', count, bytes }
+  return unchanged(KEYS, { 'TOO_LARGE', count, bytes })
 end
 local data = {}
 for i = 1, #fields, 2 do
@@ -51,11 +51,12 @@ for i = 1, #fields, 2 do
     data[#data + 1], data[#data + 2] = fields[i], fields[i + 1]
   end
 end
+if is_taken_again and session.closing:find(call, 1, true) then
+  return unchanged(KEYS, { 'OK', data })
+end
 if is_taken_again then
-  if not session.closing:find(call, 1, true) then
-    -- Each of the calls may be refused. The session is only opened again if all are.
-    redis.call('HSET', key, 'closing', session.closing .. call)
-  end
+  -- Each of the calls may be refused. The session is only opened again if all are.
+  redis.call('HSET', key, 'closing', session.closing .. call)
   return { 'OK', data }
 end
 
@@ -63,8 +64,10 @@ end
 session.closed_until = grace ~= '0' and now + grace or 0
 session.closed = now
 local handle, kept = handle_of(key), kept_until(session)
-remove_user(KEYS, handle, session.id)
+-- First, because a full Redis refuses it unless the script has written before, and it must not close what the create
+-- that follows cannot replace.
 redis.call('HSET', key, 'closed', now, 'closed_for', id, 'closing', call, 'closed_until', session.closed_until)
+remove_user(KEYS, handle, session.id)
 -- In `closed`, because killall counts those in `expiry`.
 redis.call('ZADD', KEYS[7], kept, expiry_member(handle, session.id))
 redis.call('ZREM', KEYS[5], expiry_member(handle, session.id))

@@ -13,6 +13,6 @@
 -- ARGV[6]     the seconds until it expires
 -- ARGV[7..*]  further fields and values
 -- Returns     {OK, 1 if it is the first session of its epoch, else 0}
-local epoch = redis.call('GETEX', KEYS[1])
+local epoch = redis.call('GET', KEYS[1])
 local token, now, id, ip, ttl, seconds = unpack(ARGV, 1, 6)
 return make_session(KEYS, epoch, token, now, id, ip, ttl, seconds, nil, unpack(ARGV, 7)) or { 'OK', epoch and 0 or 1 }

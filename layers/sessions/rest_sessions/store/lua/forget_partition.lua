@@ -8,7 +8,7 @@
 -- ARGV[2..*]  the epoch that each killall made
 -- Returns     1 if the partition still has an epoch, else 0
 local now, killed = ARGV[1], KEYS[7]
-local has_epoch = redis.call('GETEX', KEYS[1])
+local has_epoch = redis.call('GET', KEYS[1])
 local is_used, kept, forgotten = redis.call('EXISTS', unpack(KEYS, 2, 6)) > 0, redis.call('HLEN', killed), {}
 for i = 2, #ARGV do
   local time = (redis.call('HGET', killed, ARGV[i]) or ''):match(' (%d+)$')
@@ -24,4 +24,4 @@ local is_left = is_used or kept > #forgotten
 if has_epoch and not is_left then
   redis.call('UNLINK', KEYS[1])
 end
-return has_epoch and is_left and 1 or 0
+return unchanged(KEYS, has_epoch and is_left and 1 or 0)

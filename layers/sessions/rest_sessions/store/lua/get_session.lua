@@ -13,18 +13,16 @@
 --             {MISSING or STALE}
 local key, token, now, is_use = KEYS[6], ARGV[1], ARGV[2], ARGV[3] == '0'
 
-local session, fields = read_session(key, redis.call('GETEX', KEYS[1]))
+local session, fields = read_session(key, redis.call('GET', KEYS[1]))
 if is_use then
   renew_pointer(key, session, token, now, '')
 end
 local status = status_of(session, token, now)
-if status == 'CLOSED' then
-  return { status, fields }
-end
 if not is_usable(status) then
-  return { status, session.to }
+  return unchanged(KEYS, { status, status == 'CLOSED' and fields or session.to })
 end
-if is_use then
-  use_session(KEYS, key, session, status, now, '', { 'r', string.format('%d', session.r + 1) })
+if not is_use then
+  return unchanged(KEYS, { status, fields })
 end
+use_session(KEYS, key, session, status, now, '', { 'r', string.format('%d', session.r + 1) })
 return { status, fields }

@@ -12,7 +12,7 @@
 -- Returns     {OK or ROTATED}; {ELSEWHERE, partition}; {MISSING, STALE or CLOSED} when it was not alive
 local key, token, now = KEYS[6], ARGV[1], ARGV[2]
 
-local session = read_fields(key, redis.call('GETEX', KEYS[1]), { 'claim', unpack(FOUND) })
+local session = read_fields(key, redis.call('GET', KEYS[1]), { 'claim', unpack(FOUND) })
 local is_fit = is_session(session) and not session.is_ended and is_usable(fit_of(session, token, now))
 if is_fit and session.closed then
   -- A login that is refused later must not open it again.
@@ -22,4 +22,4 @@ elseif is_fit then
   remove_hash(key, session, now)
   remove_from_index(KEYS, handle_of(key), session.id)
 end
-return { status_of(session, token, now), session.to }
+return unchanged(KEYS, { status_of(session, token, now), session.to })

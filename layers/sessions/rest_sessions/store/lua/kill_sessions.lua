@@ -10,7 +10,7 @@
 -- ARGV[2..*]  the member of each session in `ids`
 -- Returns     how many were alive
 local now = ARGV[1]
-local epoch, batch, killed = redis.call('GETEX', KEYS[1]), new_batch(), 0
+local epoch, batch, killed = redis.call('GET', KEYS[1]), new_batch(), 0
 for i = 2, #ARGV do
   local key = KEYS[i + 5]
   local owner, handle = split_ids_member(ARGV[i])

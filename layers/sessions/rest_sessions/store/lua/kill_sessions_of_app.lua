@@ -11,20 +11,21 @@
 local now, new_epoch = ARGV[1], ARGV[2]
 local epoch_key, ids, users, recent, expiry, closed, killed, aside = unpack(KEYS)
 
-local epoch = redis.call('GETEX', epoch_key)
+local epoch = redis.call('GET', epoch_key)
 local earlier = redis.call('HGET', killed, new_epoch)
 if earlier then
-  return tonumber(earlier:match('^%d+'))
+  return unchanged(KEYS, tonumber(earlier:match('^%d+')))
 end
 if not epoch then
-  return 0
+  return unchanged(KEYS, 0)
 end
 local count = redis.call('ZCOUNT', expiry, now, '+inf')
 local has_sessions = redis.call('EXISTS', ids) == 1
-redis.call('SET', epoch_key, new_epoch)
-redis.call('HSET', killed, new_epoch, count .. ' ' .. now)
+-- First, because a full Redis refuses the others unless the script has written before.
+redis.call('UNLINK', users, recent, expiry, closed)
 if has_sessions then
   redis.call('RENAME', ids, aside)
 end
-redis.call('UNLINK', users, recent, expiry, closed)
+redis.call('HSET', killed, new_epoch, count .. ' ' .. now)
+redis.call('SET', epoch_key, new_epoch)
 return count

@@ -9,9 +9,9 @@
 -- Returns     {OK} or {MISSING}
 local key, call = KEYS[6], ARGV[1]
 
-local pointer = read_fields(key, redis.call('GETEX', KEYS[1]), STATE)
+local pointer = read_fields(key, redis.call('GET', KEYS[1]), STATE)
 if not is_pointer(pointer) then
-  return { 'MISSING' }
+  return unchanged(KEYS, { 'MISSING' })
 end
 local rest = (pointer.calls or ''):gsub(call, '')
 if rest ~= '' then

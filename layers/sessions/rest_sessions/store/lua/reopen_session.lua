@@ -13,9 +13,9 @@
 -- Returns     {OK}, {CLOSED} or {MISSING}
 local key, now, call = KEYS[6], ARGV[1], ARGV[2]
 
-local session = read_fields(key, redis.call('GETEX', KEYS[1]), STATE)
+local session = read_fields(key, redis.call('GET', KEYS[1]), STATE)
 if not is_session(session) or session.is_ended or not session.closing or session.closed_for_good then
-  return { 'MISSING' }
+  return unchanged(KEYS, { 'MISSING' })
 end
 local rest = session.closing:gsub(call, '')
 if rest ~= '' then

@@ -18,14 +18,14 @@
 local key, token, now = KEYS[6], ARGV[1], ARGV[2]
 local nonce, new_token, grace = ARGV[3], ARGV[4], ARGV[5]
 
-local session = read_fields(key, redis.call('GETEX', KEYS[1]), { 'nonce', 'grace', unpack(FOUND) })
+local session = read_fields(key, redis.call('GET', KEYS[1]), { 'nonce', 'grace', unpack(FOUND) })
 renew_pointer(key, session, token, now, '')
 local status = status_of(session, token, now)
 if status == 'ELSEWHERE' then
   redis.call('HSET', key, 'rotated', '1')
 end
 if not is_usable(status) then
-  return { status, session.to }
+  return unchanged(KEYS, { status, session.to })
 end
 local changes = {}
 local is_in_grace = session.nonce and not (session.grace_ends and has_passed(session.grace_ends, now))

@@ -4,8 +4,7 @@
 -- takes both, but `<` does not.
 --
 -- Each script begins by reading the epoch of its partition, false for none. A session has the epoch in which it was
--- created, and is alive only in that one. Redis counts GETEX as a write. So a demoted primary, which may lack the latest
--- epoch or the latest session, refuses the script.
+-- created, and is alive only in that one.
 
 -- Redis drops a hash this many seconds after the session's expiry time. So a live session never vanishes, although the
 -- clocks of the callers differ a little.
@@ -16,6 +15,13 @@ local POINTER_LINGER = 360
 
 -- The same login, the same create with a caller's own token, or the same killall is recognised for this many seconds.
 local REPEATABLE = 60
+
+-- The reply of a script that changes nothing. Redis counts GETEX as a write. So a demoted primary, which may lack the
+-- latest session or epoch, refuses the script all the same. It comes last: after a write, a full Redis refuses no command.
+local function unchanged(keys, reply)
+  redis.call('GETEX', keys[1])
+  return reply
+end
 
 -- Runs a command that reads the hash at `key`. A key of another type reads as no hash: one damaged key must not fail a
 -- whole listing. Any other error is raised.

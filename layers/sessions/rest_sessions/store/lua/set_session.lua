@@ -28,11 +28,11 @@ local most_fields, most_bytes, n, m = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local FIRST = 9
 local expected, call, is_resent = unpack(ARGV, FIRST + n + m)
 
-local session, fields = read_session(key, redis.call('GETEX', KEYS[1]))
+local session, fields = read_session(key, redis.call('GET', KEYS[1]))
 renew_pointer(key, session, token, now, ttl)
 local status = status_of(session, token, now)
 if not is_usable(status) then
-  return { status, session.to }
+  return unchanged(KEYS, { status, session.to })
 end
 
 local changes = {}
@@ -41,18 +41,18 @@ if expected then
   local own = string.format('%d', expected + 1)
   local made, by = (session.cas or ''):match('^(%d+):(.*)$')
   if made == own and by == call then
-    return { status, fields }
+    return unchanged(KEYS, { status, fields })
   end
   if session.w ~= expected then
     local may_have_run = is_resent == '1' and made and made - own > 0
-    return may_have_run and { 'UNKNOWN' } or { 'CONFLICT', session.w }
+    return unchanged(KEYS, may_have_run and { 'UNKNOWN' } or { 'CONFLICT', session.w })
   end
   changes = { 'cas', own .. ':' .. call }
 end
 
 local count, bytes, removed = write_data(fields, ARGV, FIRST, n, m, replaces)
 if count - most_fields > 0 or bytes - most_bytes > 0 then
-  return { 'TOO_LARGE', count, bytes }
+  return unchanged(KEYS, { 'TOO_LARGE', count, bytes })
 end
 if removed[1] then
   redis.call('HDEL', key, unpack(removed))

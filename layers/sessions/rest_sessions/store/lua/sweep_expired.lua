@@ -12,7 +12,7 @@
 -- ARGV[3..*]  the member of each session there
 -- Returns     how many sessions had expired
 local now, place = ARGV[1], ARGV[2] == '1' and KEYS[6] or KEYS[5]
-local epoch, batch, expired, corrections = redis.call('GETEX', KEYS[1]), new_batch(), 0, {}
+local epoch, batch, expired, corrections = redis.call('GET', KEYS[1]), new_batch(), 0, {}
 for i = 3, #ARGV do
   local key = KEYS[i + 4]
   local owner, handle = split_expiry_member(ARGV[i])
@@ -23,9 +23,9 @@ for i = 3, #ARGV do
     expired = expired + 1
   end
 end
+end_batch(KEYS, batch)
 -- The entry of a session that is kept had a wrong time, and would be found again and again.
 if corrections[1] then
   redis.call('ZADD', place, unpack(corrections))
 end
-end_batch(KEYS, batch)
 return expired

@@ -10,7 +10,7 @@
 -- ARGV[2..*]  the member of each session in `aside`
 -- Returns     how many members were removed
 local now = ARGV[1]
-local epoch, gone = redis.call('GETEX', KEYS[1]), {}
+local epoch, gone = redis.call('GET', KEYS[1]), {}
 for i = 3, #KEYS do
   local session = read_fields(KEYS[i], epoch, ENDING)
   -- The handle may have been used again: by a session of the present epoch, by a pointer or by a mark.

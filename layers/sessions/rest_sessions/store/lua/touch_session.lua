@@ -13,11 +13,11 @@
 --             {ELSEWHERE, partition}, or {MISSING, STALE or CLOSED}
 local key, token, now, ttl = KEYS[6], ARGV[1], ARGV[2], ARGV[3]
 
-local session = read_fields(key, redis.call('GETEX', KEYS[1]), { 'nonce', 'grace', unpack(FOUND) })
+local session = read_fields(key, redis.call('GET', KEYS[1]), { 'nonce', 'grace', unpack(FOUND) })
 renew_pointer(key, session, token, now, ttl)
 local status = status_of(session, token, now)
 if not is_usable(status) then
-  return { status, session.to }
+  return unchanged(KEYS, { status, session.to })
 end
 use_session(KEYS, key, session, status, now, ttl, {})
 return { status, shown_fields(session) }
