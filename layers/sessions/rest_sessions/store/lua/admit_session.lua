@@ -35,7 +35,7 @@ local closed_key = KEYS[FIRST_KEY + m + 1]
 -- All reads come before the first write.
 local earlier, ended = {}, {}
 if claim ~= '' or most ~= '0' then
-  earlier = read_fields(key, epoch, STATE)
+  earlier = read_session(key, epoch)
   if is_alive(earlier, now) and (earlier.claim or '') == claim and not has_passed(earlier.created + REPEATABLE, now)
     and is_usable(fit_of(earlier, token, now)) then
     return unchanged(KEYS, { 'OK', 0, tonumber(earlier.capped) or 0, 0 })
@@ -55,10 +55,10 @@ if most ~= '0' then
     if other ~= handle and is_ids_member(member, id) then
       all[#all + 1] = other
       if known[other] then
-        local session = read_fields(known[other], epoch, STATE)
+        local session = read_state(known[other], epoch)
         -- One that another login has closed counts as long as that login may be refused and open it again.
-        local is_closed = is_session(session) and session.closed
-        if session.id == id and (is_alive(session, now) or is_closed and may_be_reopened(session, now, call)) then
+        local counts = is_kept(session, now) and (not session.closed or may_be_reopened(session, call))
+        if session.id == id and counts then
           session.handle, session.key, session.place = other, known[other], #live
           live[#live + 1] = session
         end
@@ -82,7 +82,7 @@ if most ~= '0' then
     ended[i] = live[i]
   end
 end
-local is_closed_by_this = closed_key and read_fields(closed_key, epoch, STATE).closed
+local is_closed_by_this = closed_key and read_state(closed_key, epoch).closed
 
 local killed = 0
 for _, session in ipairs(ended) do

@@ -2,7 +2,6 @@
 -- A pointer that lives is never pointed to another partition. If it leads to this one, that partition will decide.
 -- include: record.lua
 -- include: session.lua
--- include: state.lua
 -- include: index.lua
 -- include: ending.lua
 --
@@ -20,7 +19,7 @@
 local key, token, now, to = KEYS[6], ARGV[1], ARGV[2], ARGV[3]
 local call, ttl, fixed, no_resave, is_made = ARGV[4], ARGV[5], ARGV[6], ARGV[7] == '1', ARGV[8] == '1'
 
-local earlier = read_fields(key, redis.call('GET', KEYS[1]), STATE)
+local earlier = read_session(key, redis.call('GET', KEYS[1]))
 local is_ours = is_pointer(earlier) and is_taken(earlier, now) and earlier.to == to
 if is_taken(earlier, now) and not is_ours then
   return unchanged(KEYS, { 'TOKEN_IN_USE' })

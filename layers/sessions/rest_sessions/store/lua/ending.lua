@@ -41,15 +41,6 @@ local function remove_hash(key, session, now)
   end
 end
 
--- What the end of many sessions depends on.
-local ENDING = { 'id', 'epoch', 'ttl', 'used', 'ends', 'closed', 'closed_until', 'claim', 'to', 'killed' }
-
--- Whether the session is alive or, if a login has closed it, still kept.
-local function is_kept(session, now)
-  return session.id and session.ttl and session.used and not session.is_ended
-    and (not session.closed or session.closed_until) and not has_passed(kept_until(session), now)
-end
-
 -- The sessions of one partition that a script ends: the keys of their hashes, their members in the index, and how many
 -- each user has among them.
 local function new_batch()

@@ -1,7 +1,6 @@
 -- Kills one session.
 -- include: record.lua
 -- include: session.lua
--- include: state.lua
 -- include: index.lua
 -- include: ending.lua
 --
@@ -12,7 +11,7 @@
 -- Returns     {OK or ROTATED}; {ELSEWHERE, partition}; {MISSING, STALE or CLOSED} when it was not alive
 local key, token, now = KEYS[6], ARGV[1], ARGV[2]
 
-local session = read_fields(key, redis.call('GET', KEYS[1]), { 'claim', unpack(FOUND) })
+local session = read_session(key, redis.call('GET', KEYS[1]))
 local is_fit = is_session(session) and not session.is_ended and is_usable(fit_of(session, token, now))
 if is_fit and session.closed then
   -- A login that is refused later must not open it again.

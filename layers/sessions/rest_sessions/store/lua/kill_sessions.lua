@@ -14,7 +14,7 @@ local epoch, batch, killed = redis.call('GET', KEYS[1]), new_batch(), 0
 for i = 2, #ARGV do
   local key = KEYS[i + 5]
   local owner, handle = split_ids_member(ARGV[i])
-  local session = read_fields(key, epoch, ENDING)
+  local session = read_state(key, epoch)
   if add_to_batch(batch, key, handle, owner, session, now) and is_kept(session, now) and not session.closed then
     killed = killed + 1
   end

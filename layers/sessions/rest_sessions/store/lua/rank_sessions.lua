@@ -1,5 +1,4 @@
 -- Tells when each of a user's sessions in one partition was last used, without reading the data.
--- include: session.lua
 -- include: state.lua
 --
 -- KEYS[1]     epoch
@@ -12,9 +11,9 @@ local epoch, now, id = redis.call('GETEX', KEYS[1]), ARGV[1], ARGV[2]
 
 local times = {}
 for i = 2, #KEYS do
-  local session = read_fields(KEYS[i], epoch, FOUND)
+  local session = read_state(KEYS[i], epoch)
   times[i - 1] = 0
-  if session.id == id and is_session(session) and not session.is_ended and not has_passed(kept_until(session), now) then
+  if session.id == id and is_kept(session, now) then
     times[i - 1] = session.closed and -session.closed or tonumber(session.used)
   end
 end

@@ -1,7 +1,6 @@
 -- Removes a pointer again, because the create that claimed its token was refused.
 -- It stays if another call needs it as well and was not refused.
 -- include: session.lua
--- include: state.lua
 --
 -- KEYS[1..5]  epoch, ids, users, recent, expiry
 -- KEYS[6]     the pointer
@@ -9,7 +8,7 @@
 -- Returns     {OK} or {MISSING}
 local key, call = KEYS[6], ARGV[1]
 
-local pointer = read_fields(key, redis.call('GET', KEYS[1]), STATE)
+local pointer = read_session(key, redis.call('GET', KEYS[1]))
 if not is_pointer(pointer) then
   return unchanged(KEYS, { 'MISSING' })
 end

@@ -2,7 +2,6 @@
 -- It stays closed if it was killed meanwhile, or if another call has taken its data as well and was not refused.
 -- include: record.lua
 -- include: session.lua
--- include: state.lua
 -- include: index.lua
 --
 -- KEYS[1..5]  epoch, ids, users, recent, expiry
@@ -13,7 +12,7 @@
 -- Returns     {OK}, {CLOSED} or {MISSING}
 local key, now, call = KEYS[6], ARGV[1], ARGV[2]
 
-local session = read_fields(key, redis.call('GET', KEYS[1]), STATE)
+local session = read_session(key, redis.call('GET', KEYS[1]))
 if not is_session(session) or session.is_ended or not session.closing or session.closed_for_good then
   return unchanged(KEYS, { 'MISSING' })
 end

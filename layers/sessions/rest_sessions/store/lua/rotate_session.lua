@@ -2,7 +2,6 @@
 -- Only the caller can make the new token, from the old one and a nonce. Whoever comes with the old token gets the first
 -- nonce, and so the same new token.
 -- include: session.lua
--- include: state.lua
 -- include: use.lua
 -- include: pointer.lua
 --
@@ -18,7 +17,7 @@
 local key, token, now = KEYS[6], ARGV[1], ARGV[2]
 local nonce, new_token, grace = ARGV[3], ARGV[4], ARGV[5]
 
-local session = read_fields(key, redis.call('GET', KEYS[1]), { 'nonce', 'grace', unpack(FOUND) })
+local session = read_session(key, redis.call('GET', KEYS[1]))
 renew_pointer(key, session, token, now, '')
 local status = status_of(session, token, now)
 if status == 'ELSEWHERE' then

@@ -79,12 +79,12 @@ local function kept_until(session)
   return session.closed and math.max(session.closed_until, session.closed + REPEATABLE) or expires_at(session)
 end
 
--- Whether a login that has closed the session may still be refused, and open it again. If `call` itself has taken its
--- data, that does not matter: its success closes the session for good. `call` is '' for one that takes no data.
-local function may_be_reopened(session, now, call)
+-- Whether a login that has closed the session, which is still kept, may be refused and open it again. If `call` itself
+-- has taken its data, that does not matter: its success closes the session for good. `call` is '' for one that takes no
+-- data.
+local function may_be_reopened(session, call)
   local is_taker = call ~= '' and session.closing and session.closing:find(call, 1, true)
-  return not is_taker and not session.is_ended and not session.closed_for_good
-    and not has_passed(kept_until(session), now)
+  return not is_taker and not session.closed_for_good
 end
 
 -- Whether there is a session that nothing has ended, that no login has closed, and whose expiry time has not passed.

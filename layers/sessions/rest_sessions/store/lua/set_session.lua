@@ -1,6 +1,5 @@
 -- Writes data of a session and counts the write, unless the data would be over a limit or `w` is not as expected.
 -- include: session.lua
--- include: state.lua
 -- include: data.lua
 -- include: use.lua
 -- include: pointer.lua

@@ -1,36 +1,24 @@
--- Reads and shows a session without its data, which may be large.
+-- Reads what many sessions are judged by, without their data and all else.
 -- include: session.lua
 
--- What a listing or an answer shows of a session, beside its data.
-local SHOWN = { 'id', 'ip', 'r', 'w', 'ttl', 'used', 'created', 'ends', 'no_resave' }
-
--- What decides what a caller finds, and what is shown.
-local FOUND = { 'epoch', 'token', 'old_token', 'grace_ends', 'closed', 'closed_until', 'to', unpack(SHOWN) }
-
--- All that a session, a pointer or a mark may have, but the data and what only `set` reads.
+-- What decides whether a session is alive, or what becomes of it.
 local STATE = {
-  'nonce', 'grace', 'claim', 'calls', 'capped', 'closed_for', 'closing', 'closed_for_good', 'rotated', 'killed', unpack(FOUND),
+  'id', 'epoch', 'ttl', 'used', 'ends', 'closed', 'closed_until', 'closing', 'closed_for_good', 'claim', 'to', 'killed',
 }
 
--- These fields of the hash as a table like that of read_session. Each field that is asked for takes time.
-local function read_fields(key, epoch, names)
-  local values = read_hash('HMGET', key, unpack(names))
+-- STATE of the hash as a table like that of read_session.
+local function read_state(key, epoch)
+  local values = read_hash('HMGET', key, unpack(STATE))
   local session = {}
-  for i, name in ipairs(names) do
-    session[name] = values[i] or nil
+  for i, field in ipairs(STATE) do
+    session[field] = values[i] or nil
   end
   session.is_ended = session.epoch ~= epoch
   return session
 end
 
--- Field and value of what an answer shows, in turn.
-local function shown_fields(session)
-  local fields = {}
-  for _, field in ipairs(SHOWN) do
-    if session[field] then
-      fields[#fields + 1] = field
-      fields[#fields + 1] = session[field]
-    end
-  end
-  return fields
+-- Whether the session is alive or, if a login has closed it, still kept.
+local function is_kept(session, now)
+  return session.id and session.ttl and session.used and not session.is_ended
+    and (not session.closed or session.closed_until) and not has_passed(kept_until(session), now)
 end

@@ -16,7 +16,7 @@ local epoch, batch, expired, corrections = redis.call('GET', KEYS[1]), new_batch
 for i = 3, #ARGV do
   local key = KEYS[i + 4]
   local owner, handle = split_expiry_member(ARGV[i])
-  local session = read_fields(key, epoch, ENDING)
+  local session = read_state(key, epoch)
   if session.id == owner and is_kept(session, now) then
     corrections[#corrections + 1], corrections[#corrections + 2] = kept_until(session), ARGV[i]
   elseif add_to_batch(batch, key, handle, owner, session, now) and not session.closed then

@@ -12,7 +12,7 @@
 local now = ARGV[1]
 local epoch, gone = redis.call('GET', KEYS[1]), {}
 for i = 3, #KEYS do
-  local session = read_fields(KEYS[i], epoch, ENDING)
+  local session = read_state(KEYS[i], epoch)
   -- The handle may have been used again: by a session of the present epoch, by a pointer or by a mark.
   local is_left = session.is_ended and not session.to and not session.killed
   if is_left and not leave_mark(KEYS[i], session, now) then

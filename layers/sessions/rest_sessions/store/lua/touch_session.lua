@@ -1,6 +1,5 @@
 -- Starts the idle timeout of a session again, and counts nothing.
 -- include: session.lua
--- include: state.lua
 -- include: use.lua
 -- include: pointer.lua
 --
@@ -13,11 +12,18 @@
 --             {ELSEWHERE, partition}, or {MISSING, STALE or CLOSED}
 local key, token, now, ttl = KEYS[6], ARGV[1], ARGV[2], ARGV[3]
 
-local session = read_fields(key, redis.call('GET', KEYS[1]), { 'nonce', 'grace', unpack(FOUND) })
+local session = read_session(key, redis.call('GET', KEYS[1]))
 renew_pointer(key, session, token, now, ttl)
 local status = status_of(session, token, now)
 if not is_usable(status) then
   return unchanged(KEYS, { status, session.to })
 end
 use_session(KEYS, key, session, status, now, ttl, {})
-return { status, shown_fields(session) }
+
+local shown = {}
+for _, field in ipairs({ 'id', 'ip', 'r', 'w', 'ttl', 'used', 'created', 'ends', 'no_resave' }) do
+  if session[field] then
+    shown[#shown + 1], shown[#shown + 2] = field, session[field]
+  end
+end
+return { status, shown }
