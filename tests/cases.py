@@ -155,7 +155,7 @@ CASES = {
         result=7,
         answer='{"kill":7}',
         on_empty='{"kill":0}',
-        round_trips=2,
+        round_trips=1,
         metrics={"SessionsKilled": 7},
     ),
     "list_apps": Case(

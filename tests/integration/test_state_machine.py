@@ -3,6 +3,7 @@
 import string
 import uuid
 from dataclasses import dataclass, field
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -63,8 +64,10 @@ OWN_TOKENS = [
 # longer than a call may take.
 SOAK, SOAK_TIMES = settings(max_examples=500, stateful_step_count=50), 20
 
-# Seconds for which the same login, or the same create with an own token, is recognised.
+# Seconds for which the same login, the same create with an own token, or the same killall is recognised.
 REPEATABLE = 60
+# Seconds after which a process adds an app to the list of apps again.
+ADDED_FOR = 300
 # Seconds for which a pointer outlives the timeouts of a session that was rotated.
 LONGEST_GRACE = 360
 
@@ -121,6 +124,8 @@ class ModelSession:
     closed_for: str = ""
     closing: list[object] = field(default_factory=list)
     closed_for_good: bool = False
+    # A killall has ended it, and the sweep has not yet removed it.
+    is_ended: bool = False
 
     @property
     def expires_at(self) -> int:
@@ -131,7 +136,7 @@ class ModelSession:
         return self.expires_at if self.closed_at is None else max(self.closed_until, self.closed_at + REPEATABLE)
 
     def is_alive(self, now: int) -> bool:
-        return self.closed_at is None and now <= self.expires_at
+        return not self.is_ended and self.closed_at is None and now <= self.expires_at
 
     def is_old(self, token: str, now: int) -> bool:
         """Whether this is the token before the last rotation, within its grace."""
@@ -169,8 +174,11 @@ class Model:
         # What is under each handle, by app and place.
         self.slots: dict[tuple[str, Place], ModelSession | ModelPointer | ModelMark] = {}
         self.last_use_of_user: dict[tuple[str, str], int] = {}
-        # The apps that the sweep visits.
+        # The apps that the sweep visits, and when the process last added each.
         self.apps: set[str] = set()
+        self.added: dict[str, int] = {}
+        # The partitions with an epoch, each with the killalls that may come again: what each counted, and when.
+        self.epochs: dict[tuple[str, int], dict[object, tuple[int, int]]] = {}
 
     @property
     def now(self) -> int:
@@ -178,11 +186,15 @@ class Model:
 
     @property
     def sessions(self) -> list[ModelSession]:
-        return [slot for slot in self.slots.values() if isinstance(slot, ModelSession)]
+        return [slot for slot in self.slots.values() if isinstance(slot, ModelSession) and not slot.is_ended]
+
+    def _add_app(self, app) -> None:
+        if self.now - self.added.get(app, 0) >= ADDED_FOR:
+            self.apps.add(app)
+            self.added[app] = self.now
 
     def create(self, token, app, id, ip, timeouts, data, *, login, cap, is_own) -> Created:
         """`token` is the caller's own, or else what the store made."""
-        self.apps.add(app)
         call = object()
         taken, closed, is_foreign = None, None, False
         if login:
@@ -267,6 +279,8 @@ class Model:
     def _make(self, token, app, id, ip, place, timeouts, data, cap, digest, call) -> int:
         now = self.now
         slot = self.slots.get((app, place))
+        added = dict(self.added)
+        self._add_app(app)
         if digest:
             if (
                 isinstance(slot, ModelSession)
@@ -277,6 +291,8 @@ class Model:
             ):
                 return slot.killed
             if self._is_taken(slot):
+                # The app has been added, but the process does not note that.
+                self.added = added
                 raise TokenInUse
         ended = []
         if cap:
@@ -291,6 +307,10 @@ class Model:
         new = ModelSession(app, id, ip, place, token, timeouts, ends, now, now, first_data, digest=digest)
         new.killed, new.made_by = len(ended), call
         self.slots[app, place] = new
+        if (app, place.partition) not in self.epochs:
+            self.epochs[app, place.partition] = {}
+            self.apps.add(app)
+            self.added[app] = now
         self._note_user(app, id, now)
         for session in ended:
             self._remove(session)
@@ -324,7 +344,7 @@ class Model:
                     slot.ends = max(slot.ends, self.now + new_ttl)
                 slot.timeouts = slot.timeouts._replace(ttl=ttl)
             slot = self.slots.get((app, Place(slot.to, place.handle)))
-        return slot if isinstance(slot, ModelSession) else None
+        return slot if isinstance(slot, ModelSession) and not slot.is_ended else None
 
     def _alive(self, app, token, new_ttl=None, *, is_use=False) -> ModelSession | None:
         session = self._find(app, token, new_ttl, is_use=is_use)
@@ -349,11 +369,12 @@ class Model:
         now = self.now
         if not session or not session.has(token, now):
             return None
-        if session.closed_at is not None:
-            return session.seen(now) if now <= session.closed_until else None
-        if not session.is_alive(now):
+        if now > session.closed_until if session.closed_at is not None else not session.is_alive(now):
             return None
+        self._add_app(app)
         seen = session.seen(now, token)
+        if seen.closed:
+            return seen
         if not peek:
             session.r += 1
             self._use(session, token)
@@ -383,6 +404,7 @@ class Model:
 
     def _seen_after_use(self, session, token, new_ttl):
         """The session as it is now, but `idle` as it was before."""
+        self._add_app(session.app)
         last_used = session.last_used
         self._use(session, token, new_ttl)
         session.last_used = last_used
@@ -402,8 +424,11 @@ class Model:
             session.old_token, session.token = token, made
             session.grace, session.grace_ends = grace, None
             self._use(session, token)
+            self._add_app(app)
             return made
         self._use(session, token)
+        if token != session.token:
+            self._add_app(app)
         return session.token
 
     def _forget_user(self, session):
@@ -431,10 +456,13 @@ class Model:
         self._remove(session)
         return int(is_alive)
 
-    def kill_many(self, app, id=None, devices=None):
-        killed = [m for m in self.sessions if m.app == app and id in (None, m.id)]
+    def kill_many(self, app, id, devices=None):
         if devices and devices.only:
-            killed = [m for m in killed if m.place.handle == devices.only]
+            # Also what a killall has left of it.
+            slot = self.slots.get((app, Place(partition_number_of_id(id), devices.only)))
+            killed = [slot] if isinstance(slot, ModelSession) and slot.id == id else []
+        else:
+            killed = [m for m in self.sessions if (m.app, m.id) == (app, id)]
         if devices and devices.spared:
             if not any(m.place.handle == devices.spared and m.is_alive(self.now) for m in killed):
                 raise Conflict("")
@@ -444,12 +472,40 @@ class Model:
             self._remove(session)
         return alive
 
+    def kill_all(self, app, call, at):
+        """The same `call`, made at the same time, may come again."""
+        killed = 0
+        for (of, partition), killalls in self.epochs.items():
+            if of != app:
+                continue
+            if call not in killalls:
+                here = [m for m in self.sessions if (m.app, m.place.partition) == (app, partition)]
+                killalls[call] = sum(m.is_alive(at) for m in here), at
+                for session in here:
+                    session.is_ended = True
+                    self.last_use_of_user.pop((app, session.id), None)
+            killed += killalls[call][0]
+        return killed
+
     def sweep(self):
         removed = [m for m in self.sessions if self.now > m.kept_until]
-        for session in removed:
+        ended = [slot for slot in self.slots.values() if isinstance(slot, ModelSession) and slot.is_ended]
+        for session in (*removed, *ended):
             self._remove(session)
-        self.apps &= {session.app for session in self.sessions}
+        for app, partition in list(self.epochs):
+            self._forget_killalls(app, partition)
+        self.apps = {app for app, _ in self.epochs}
         return sum(session.closed_at is None for session in removed)
+
+    def _forget_killalls(self, app, partition) -> None:
+        """Forgets those that are over and, if nothing is left in the partition, its epoch."""
+        here = [m for m in self.sessions if (m.app, m.place.partition) == (app, partition)]
+        if all(m.closed_at is not None for m in here):
+            killalls = self.epochs[app, partition]
+            killalls = {call: (count, at) for call, (count, at) in killalls.items() if self.now <= at + REPEATABLE}
+            self.epochs[app, partition] = killalls
+            if not here and not killalls:
+                del self.epochs[app, partition]
 
     def listed(self, app, id=None, since=0):
         found = [
@@ -464,12 +520,8 @@ class Model:
         return sum(last_used >= self.now - dt for (of, _), last_used in self.last_use_of_user.items() if of == app)
 
     def app(self, name) -> App:
-        """The app in the list of apps. Of the sessions that expired, it counts at most those that were not swept."""
-        sessions = 0
-        for number in range(16):
-            here = [m for m in self.sessions if m.app == name and m.place.partition == number]
-            unexpired = sum(self.now <= m.kept_until for m in here)
-            sessions += min(unexpired, sum(m.closed_at is None for m in here))
+        """The app in the list of apps."""
+        sessions = sum(m.app == name and m.is_alive(self.now) for m in self.sessions)
         return App(name, sessions, sum(of == name for of, _ in self.last_use_of_user))
 
 
@@ -484,6 +536,8 @@ class StoreMachine(RuleBasedStateMachine):
         self.clock = Clock()
         self.model = Model(self.clock)
         self.store = SessionStore(self.client, self.namespace, self.clock)
+        # The last killall: its app, its time, what it sent, and what the model knows it by.
+        self.killall: tuple[str, int, tuple, object] | None = None
         # Also those of killed and expired sessions, which must stay gone, and two that were never issued.
         self.tokens = [("app", "Z0" + string.ascii_letters + string.digits), ("app", "a" * 64)]
 
@@ -588,7 +642,19 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(app=APPS)
     def kill_of_app(self, app) -> None:
-        assert self.store.kill_sessions_of_app(app) == self.model.kill_many(app)
+        with mock.patch.object(self.client, "run", wraps=self.client.run) as run:
+            killed = self.store.kill_sessions_of_app(app)
+        [sent] = run.call_args_list
+        call = object()
+        self.killall = app, self.model.now, sent.args, call
+        assert killed == self.model.kill_all(app, call, self.model.now)
+
+    @precondition(lambda self: self.killall and self.model.now <= self.killall[1] + REPEATABLE)
+    @rule()
+    def kill_of_app_again(self) -> None:
+        """As a client does that got no answer."""
+        app, at, sent, call = self.killall
+        assert sum(self.client.run(*sent)) == self.model.kill_all(app, call, at)
 
     @rule()
     def sweep(self) -> None:

@@ -8,6 +8,7 @@ from rest_sessions.store.keys import Keyspace
 from rest_sessions.store.sessions import SessionStore
 from rest_sessions.store.tokens import Place, place_of
 from tests.conftest import Clock
+from tests.leftovers import left_after_sweep
 from tests.servers import Server
 
 # Redis has a clock of its own, which goes on while a test runs.
@@ -112,15 +113,6 @@ def stored(server: Server, namespace: str) -> Iterator[Stored]:
 
 
 @pytest.fixture
-def left(store: SessionStore, clock: Clock, keys: Callable[[], set[str]]) -> Callable[[], set[str]]:
-    """Sweeps a minute later, when no killall can come again, and returns the keys that are left.
-
-    What a kill has ended is no expired session.
-    """
-
-    def left() -> set[str]:
-        clock.now += 61
-        assert store.sweep_expired() == (0, {})
-        return keys()
-
-    return left
+def left(store: SessionStore, server: Server, namespace: str, clock: Clock) -> Callable[[], set[str]]:
+    """Returns the keys that are left after a sweep a minute later."""
+    return lambda: left_after_sweep(store, server, namespace, clock)

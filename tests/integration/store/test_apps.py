@@ -4,7 +4,7 @@ from rest_sessions.limits import MAX_APPS
 from rest_sessions.model import App, Login, Timeouts
 from rest_sessions.store.sessions import SessionStore
 from tests.conftest import Clock
-from tests.own_tokens import ELSEWHERE, HERE, USER, own_token
+from tests.own_tokens import ELSEWHERE, HERE, USER, own_token, user_in
 
 APP = "webapp"
 IP = "192.0.2.7"
@@ -48,6 +48,16 @@ class TestNames:
         store.sweep_expired()
         assert names(store) == []
 
+    def test_an_app_whose_sessions_a_killall_ended_stays_while_that_may_come_again(self, store, clock: Clock) -> None:
+        store.create_session(APP, USER, IP)
+        store.kill_sessions_of_app(APP)
+        clock.now += 60
+        store.sweep_expired()
+        assert store.list_apps(lambda _: True).apps == [App(APP, 0, 0)]
+        clock.now += 1
+        store.sweep_expired()
+        assert names(store) == []
+
     def test_an_app_with_nothing_but_a_closed_session_stays_while_that_is_kept(self, store, clock: Clock) -> None:
         old = store.create_anonymous_session(APP, IP).token
         store.kill_session(APP, store.create_session(APP, USER, IP, login=Login(old)).token)
@@ -57,6 +67,23 @@ class TestNames:
         clock.now += 1
         store.sweep_expired()
         assert names(store) == []
+
+
+class TestAdding:
+    def test_a_create_adds_its_app_every_300_seconds(self, store: SessionStore, clock: Clock, batches) -> None:
+        for seconds, is_added in ((0, True), (299, False), (1, True), (299, False)):
+            clock.now += seconds
+            batches.clear()
+            store.create_session(APP, USER, IP)
+            [[_, *others]] = batches
+            assert [command[0] for command in others] == ["SADD"] * is_added
+
+    def test_a_create_in_a_partition_without_sessions_adds_it_afterwards(self, store: SessionStore, batches) -> None:
+        store.create_session(APP, USER, IP)
+        batches.clear()
+        store.create_session(APP, user_in(ELSEWHERE), IP)
+        [[_], [add]] = batches
+        assert add[0] == "SADD"
 
 
 class TestPages:
