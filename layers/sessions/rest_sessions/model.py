@@ -91,7 +91,7 @@ class Details(NamedTuple):
     lifetime: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Session:
     """One session, as a client sees it.
 
