@@ -10,6 +10,7 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from rest_sessions.connection.client import Client
+from rest_sessions.errors import StoreUnavailable
 from rest_sessions.limits import MAX_LISTING_BYTES
 from rest_sessions.model import Cursor, Page, Session
 
@@ -198,6 +199,8 @@ def _read(client: Client, entries: Sequence[Entry], now: int, id: str) -> Iterat
             if (partition, cursor.handle) not in replies:
                 handles.setdefault(partition, []).append(cursor.handle)
         for (partition, wanted), (epoch, *read) in zip(handles.items(), _read_hashes(client, handles), strict=True):
+            if not read:
+                raise StoreUnavailable("The server did not reply with a session")
             epochs[partition] = epoch
             # The script stops early when sessions are large. The next round trip asks for the rest.
             replies.update(zip([(partition, handle) for handle in wanted], read, strict=False))
