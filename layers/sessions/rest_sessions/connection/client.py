@@ -27,6 +27,9 @@ from .cluster import Cluster
 from .commands import Command, ScriptCall, by_sha, by_text
 from .standalone import Standalone
 
+# What `Client.run` raises when the server refuses a command for another reason than that it cannot serve now.
+CommandRefused = ResponseError
+
 # A retry on a new connection may succeed. For example, the connection died while its Lambda environment was frozen, the
 # server is no longer the primary, or the cluster is changing.
 _RETRYABLE = (ConnectionError, TimeoutError, ReadOnlyError, ClusterError)
@@ -58,7 +61,7 @@ class Client:
         `again` is what a retry sends in place of `commands`, for a script that must know that it may have run already.
 
         Raises StoreUnavailable when the retry fails too, when the server cannot serve now, or after REQUEST_SECONDS.
-        Raises redis-py's ResponseError when the server refuses a command.
+        Raises CommandRefused when the server refuses a command.
         """
         with deadline(REQUEST_SECONDS):
             try:

@@ -7,9 +7,7 @@ from itertools import chain, islice
 from operator import itemgetter
 from typing import Any
 
-from redis.exceptions import ResponseError
-
-from rest_sessions.connection.client import Client
+from rest_sessions.connection.client import Client, CommandRefused
 from rest_sessions.errors import StoreUnavailable
 from rest_sessions.limits import MAX_LISTING_BYTES
 from rest_sessions.model import Cursor, Page, Session
@@ -222,7 +220,7 @@ def _read_hashes(client: Client, handles: Mapping[Partition, Sequence[str]]) -> 
             for command in (("GETEX", partition.epoch), *(("HGETALL", partition.session(one)) for one in wanted))
         ]
         # The script reads past a key of another type.
-        with suppress(ResponseError):
+        with suppress(CommandRefused):
             replies = iter(client.run(*commands))
             return [list(islice(replies, 1 + len(wanted))) for wanted in handles.values()]
     calls = [
