@@ -1,6 +1,5 @@
 -- Creates a session of a token that nobody else can have.
 -- A retry changes nothing: it writes the session again.
--- include: session.lua
 -- include: creating.lua
 --
 -- KEYS[1..5]  epoch, ids, users, recent, expiry

@@ -1,6 +1,5 @@
 -- Ends sessions, and replaces what is left of them.
 -- include: session.lua
--- include: state.lua
 -- include: index.lua
 -- include: record.lua
 

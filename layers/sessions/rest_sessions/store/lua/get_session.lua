@@ -1,5 +1,4 @@
 -- Reads a session and counts the read, unless it is only looked at.
--- include: record.lua
 -- include: session.lua
 -- include: use.lua
 -- include: pointer.lua

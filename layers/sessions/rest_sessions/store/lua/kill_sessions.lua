@@ -1,7 +1,6 @@
 -- Kills sessions of one partition. A session whose hash is already gone is only removed from the index.
 -- include: record.lua
 -- include: state.lua
--- include: session.lua
 -- include: ending.lua
 --
 -- KEYS[1..6]  epoch, ids, users, recent, expiry, closed

@@ -1,5 +1,5 @@
--- Ends all sessions of one partition at once, however many: none of them has the new epoch. What is left of them lies
--- aside until the sweep removes it.
+-- Ends all sessions of one partition at once, however many, by a new epoch.
+-- What is left of them lies aside until the sweep removes it.
 -- include: session.lua
 --
 -- KEYS[1..6]  epoch, ids, users, recent, expiry, closed

@@ -1,5 +1,4 @@
 -- Finds the most recently used sessions of one partition that follow a cursor.
--- include: session.lua
 --
 -- KEYS[1]  epoch
 -- KEYS[2]  recent

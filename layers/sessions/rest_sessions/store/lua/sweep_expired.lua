@@ -1,5 +1,5 @@
--- Looks again at sessions of one partition that should have expired: removes those that have, also what a login closed
--- and what is no longer kept, and corrects the entries of the others.
+-- Looks again at sessions of one partition, removes those that have expired, and corrects the entries of the others.
+-- Also removes what a login closed and what is no longer kept.
 -- include: record.lua
 -- include: session.lua
 -- include: state.lua

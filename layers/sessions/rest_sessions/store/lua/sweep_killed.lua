@@ -1,5 +1,4 @@
 -- Removes what is left of sessions that a killall has ended.
--- include: session.lua
 -- include: state.lua
 -- include: ending.lua
 --
