@@ -27,18 +27,21 @@ WITHOUT_SCRIPT = {
     "count_active_users",
     "create_anonymous_session",
     "kill_sessions_of_id",
-    "kill_sessions_of_app",
+    "list_sessions_of_id",
     "list_apps",
 }
 # These scripts are used by several operations, or together with another script.
 PARTS_OF_OPERATIONS = {
+    "admit_session",
     "claim_token",
     "close_session",
+    "forget_partition",
     "kill_sessions",
     "rank_sessions",
     "read_sessions",
     "release_token",
     "reopen_session",
+    "sweep_killed",
 }
 
 
@@ -66,17 +69,31 @@ def documented(name, table):
     return indices
 
 
-def used(name, table):
-    """The indices of KEYS or ARGV in a script's code. OPEN stands for computed ones."""
-    # index_of() uses the first four keys.
-    code = code_of(name).replace("index_of(KEYS)", "KEYS[1] KEYS[2] KEYS[3] KEYS[4]")
-    indices = {int(index) for index in re.findall(rf"\b{table}\[(\d+)\]", code)}
-    return indices | ({OPEN} if re.search(rf"\b{table}\b(?!\[\d+\])", code) else set())
+def used(code, table):
+    """The indices of KEYS or ARGV that code uses, also by functions to which it passes them. OPEN: computed ones."""
+    indices = set()
+
+    def note(some):
+        indices.update(some)
+        return ""
+
+    for pattern, found in {
+        rf"\b{table}\[(\d+)\]": lambda match: [int(match[1])],
+        rf"\bunpack\({table}, (\d+), (\d+)\)": lambda match: range(int(match[1]), int(match[2]) + 1),
+        rf"^local (.+) = unpack\({table}\)": lambda match: range(1, match[1].count(",") + 2),
+        rf"\b({'|'.join(FUNCTIONS)})\({table}\b": lambda match: used(FUNCTIONS[match[1]], "keys"),
+    }.items():
+        code = re.sub(pattern, lambda match, found=found: note(found(match)), code, flags=re.MULTILINE)
+    return indices | ({OPEN} if re.search(rf"\b{table}\b", code) else set())
+
+
+def without_comments(text):
+    return "\n".join(line.partition("--")[0] for line in text.splitlines())
 
 
 def code_of(name):
     """The code of a file, without comments."""
-    return "\n".join(line.partition("--")[0] for line in LUA[name].splitlines())
+    return without_comments(LUA[name])
 
 
 def included_by(name):
@@ -84,7 +101,30 @@ def included_by(name):
     return [Path(line.removeprefix("-- include: ")).stem for line in header(name) if line.startswith("-- include: ")]
 
 
-FUNCTION = re.compile(r"^local function (\w+)", re.MULTILINE)
+def blocks_of(text):
+    """What is between the empty lines of a text, if it is not only a comment."""
+    return [block for block in re.split(r"\n\n+", text.strip()) if without_comments(block).strip()]
+
+
+# The definitions in the included files, with their comments: functions and constants, by name.
+DEFINITION = re.compile(r"(?:--.*\n)*local (?:function )?(\w+)\b.*", re.DOTALL)
+DEFINITIONS = {
+    match[1]: block
+    for file in sorted(INCLUDES)
+    for block in blocks_of(LUA[file])
+    if (match := DEFINITION.fullmatch(block))
+}
+# The code of the functions, after the line with their parameters.
+FUNCTIONS = {
+    name: without_comments(block.partition(f"local function {name}(")[2].partition("\n")[2])
+    for name, block in DEFINITIONS.items()
+    if f"local function {name}(" in block
+}
+
+
+def definitions_used(code):
+    """The names of the definitions that code uses."""
+    return set(re.findall(r"\w+", without_comments(code))) & DEFINITIONS.keys()
 
 
 def test_names_are_those_of_the_operations():
@@ -94,26 +134,37 @@ def test_names_are_those_of_the_operations():
 
 class TestInclude:
     @pytest.mark.parametrize("name", LUA)
-    def test_is_named_by_each_file_that_uses_its_functions(self, name):
+    def test_is_named_by_each_file_that_uses_its_definitions(self, name):
+        used_here = definitions_used(LUA[name])
         for other in INCLUDES - {name}:
-            used = [
-                function for function in FUNCTION.findall(LUA[other]) if re.search(rf"\b{function}\(", code_of(name))
-            ]
-            assert bool(used) == (other in included_by(name)), used
+            from_there = {used for used in used_here if DEFINITIONS[used] in LUA[other]}
+            assert bool(from_there) == (other in included_by(name)), other
 
     @pytest.mark.parametrize("name", sorted(INCLUDES))
     def test_takes_what_it_needs_as_parameters(self, name):
         assert not re.search(r"\b(KEYS|ARGV)\b", code_of(name))
 
-    def test_comes_once_and_before_the_code_that_uses_it(self):
-        for name in SCRIPTS:
-            text = load_script(name).text
-            for file in INCLUDES:
-                assert text.count(LUA[file]) <= 1
-                for inner in included_by(file) if LUA[file] in text else ():
-                    assert text.index(LUA[inner]) < text.index(LUA[file])
-            assert all(LUA[file] in text for file in included_by(name))
-            assert text.endswith(LUA[name])
+    @pytest.mark.parametrize("name", sorted(INCLUDES))
+    def test_has_nothing_but_definitions_each_with_a_name_of_its_own(self, name):
+        blocks = blocks_of(LUA[name])
+        assert [block for block in DEFINITIONS.values() if block in LUA[name]] == blocks
+        # An empty line within a definition would end it.
+        assert all(len(re.findall("^local ", block, re.MULTILINE)) == 1 for block in blocks)
+
+    @pytest.mark.parametrize("name", SCRIPTS)
+    def test_gives_a_script_each_definition_that_it_needs_once_before_its_use_and_no_other(self, name):
+        text = load_script(name).text
+        assert text.endswith(f"\n\n{LUA[name]}") or text == LUA[name]
+        given = [DEFINITION.fullmatch(block) for block in blocks_of(text.removesuffix(LUA[name]))]
+        names = [match[1] for match in given]
+        assert [match[0] for match in given] == [DEFINITIONS[name] for name in names]
+        assert len(names) == len(set(names))
+        needed = definitions_used(LUA[name])
+        for position, defined in reversed(list(enumerate(names))):
+            assert defined in needed
+            needed |= definitions_used(DEFINITIONS[defined])
+            assert definitions_used(DEFINITIONS[defined]) <= set(names[: position + 1])
+        assert needed == set(names)
 
 
 class TestStatus:
@@ -140,7 +191,7 @@ class TestScript:
     @pytest.mark.parametrize("table", ["KEYS", "ARGV"])
     @pytest.mark.parametrize("name", SCRIPTS)
     def test_header_explains_each_index_that_the_code_uses(self, name, table):
-        assert used(name, table) <= documented(name, table)
+        assert used(code_of(name), table) <= documented(name, table)
 
     @pytest.mark.parametrize("table", ["KEYS", "ARGV"])
     @pytest.mark.parametrize("name", SCRIPTS)
@@ -169,27 +220,33 @@ class Recorder:
     """A fake client that records script calls, and replies as if every lookup found one session."""
 
     HANDLE = b"0123456789abcdefGHIJKL"
-    FIELDS = (b"id", b"u", b"ip", b"i", b"r", b"1", b"w", b"1", b"ttl", b"10", b"used", b"9", b"created", b"9")
+    FIELDS = tuple(b"id u ip i r 1 w 1 ttl 10 used 9 created 9 token t epoch e".split())
 
     def __init__(self):
         self.names = {load_script(name): name for name in SCRIPTS}
         self.calls = {}
         self.replies = {
+            "GETEX": b"e",
+            "HGETALL": list(self.FIELDS),
+            "HKEYS": [b"e"],
             "PING": True,
             "SMEMBERS": [b"app"],
             "ZCARD": 0,
             "ZCOUNT": 0,
             "ZRANGEBYLEX": [b"u\0" + self.HANDLE],
             "ZRANGEBYSCORE": [self.HANDLE + b":u"],
+            "admit_session": [OK, 0, 0, 1],
             "claim_token": [OK, 0],
-            "create_session": [OK, 0, 1],
+            "create_session": [OK, 0],
+            "forget_partition": 0,
             "kill_sessions": 1,
+            "kill_sessions_of_app": 1,
             "rank_sessions": [9],
             "rotate_session": [ROTATED, b"nonce"],
             "sweep_expired": 1,
-            "list_sessions_of_id": [self.HANDLE, b"9"],
+            "sweep_killed": 1,
             "list_sessions_of_app": [self.HANDLE, b"9"],
-            "read_sessions": [list(self.FIELDS)],
+            "read_sessions": [b"e", list(self.FIELDS)],
         }
         # What a script replies in its next calls.
         self.next_replies = {}
@@ -226,7 +283,7 @@ def calls():
     own_token = next(
         text for text in (digit * 64 for digit in "0123") if place_of(text).partition != partition_number_of_id("u")
     )
-    recorder.next_replies["create_session"] = [
+    recorder.next_replies["admit_session"] = [
         [FULL, *[recorder.HANDLE] * 129],
         [FULL, recorder.HANDLE],
         [TOO_MANY],
