@@ -12,6 +12,7 @@ from rest_sessions.deadline import remaining
 from rest_sessions.errors import Conflict, StoreUnavailable, TokenInUse, TooLarge, TooManySessions
 from rest_sessions.http import route
 from rest_sessions.http.response import HEADERS
+from rest_sessions.limits import REQUEST_SECONDS
 from rest_sessions.model import App, AppsPage, Cap, Created, Devices, Login, Page, Timeouts
 from rest_sessions.settings import Settings
 from rest_sessions.store.sessions import SessionStore
@@ -284,11 +285,11 @@ class TestStoreCall:
         ]
 
     @pytest.mark.parametrize("function", ROUTES)
-    def test_has_the_deadline_of_its_route(self, api, function):
+    def test_has_the_deadline_of_a_request(self, api, function):
         seconds = []
         getattr(api.store, function).side_effect = lambda *_, **__: seconds.append(remaining(100)) or mock.DEFAULT
         assert api.call(function)["statusCode"] == 200
-        assert seconds == [pytest.approx(25 if function == "kill_sessions_of_app" else 4, abs=1)]
+        assert seconds == [pytest.approx(REQUEST_SECONDS, abs=1)]
         assert remaining(100) == 100
 
     @pytest.mark.parametrize(("function", "query", "part"), PARTS_OF_CALLS)

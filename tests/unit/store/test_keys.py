@@ -15,7 +15,13 @@ NAMESPACES = ["rs", "prod:eu.1"]
 
 
 def keys_of(partition):
-    return [*partition.index, partition.session(HANDLE)]
+    return [
+        *partition.index,
+        partition.closed,
+        partition.killed,
+        partition.aside("k3XpQ0aZ"),
+        partition.session(HANDLE),
+    ]
 
 
 @pytest.mark.parametrize("namespace", NAMESPACES)
@@ -54,10 +60,14 @@ def test_no_two_keys_are_the_same():
 def test_keys_are_those_of_the_schema():
     partition = Keyspace("rs").partition("app", 10)
     assert keys_of(partition) == [
+        "rs:{app:a}:epoch",
         "rs:{app:a}:ids",
         "rs:{app:a}:users",
         "rs:{app:a}:recent",
         "rs:{app:a}:expiry",
+        "rs:{app:a}:closed",
+        "rs:{app:a}:killed",
+        "rs:{app:a}:killed:k3XpQ0aZ",
         f"rs:{{app:a}}:s:{HANDLE}",
     ]
 
