@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import redis
@@ -51,6 +52,19 @@ class Server:
     def keys(self, namespace: str) -> set[str]:
         with self.connect() as client:
             return {key.decode() for key in client.scan_iter(f"{namespace}:*", count=1000)}
+
+
+def value_of(client: redis.Redis | RedisCluster, key: str) -> Any:
+    """The value of a key, of whatever type."""
+    match client.type(key):
+        case b"hash":
+            return client.hgetall(key)
+        case b"zset":
+            return client.zrange(key, 0, -1, withscores=True)
+        case b"set":
+            return client.smembers(key)
+        case _:
+            return client.get(key)
 
 
 def cluster_options() -> list[str]:

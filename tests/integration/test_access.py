@@ -19,7 +19,7 @@ from tests.cases import ID
 from tests.conftest import Dev
 from tests.events import http_request
 from tests.routes import OPERATIONS
-from tests.servers import FAKEREDIS, Server, Servers
+from tests.servers import FAKEREDIS, Server, Servers, value_of
 
 IP = "192.0.2.7"
 APPS = ("webapp", "shop", "web-app")
@@ -73,11 +73,7 @@ def store(server: Server) -> SessionStore:
 def contents(server: Server) -> dict[str, object]:
     """Everything in the store, with counters and times."""
     with server.connect() as client:
-        return {
-            key: client.hgetall(key) if ":s:" in key else client.zrange(key, 0, -1, withscores=True)
-            for key in server.keys(NAMESPACE)
-            if not key.endswith(":apps")
-        }
+        return {key: value_of(client, key) for key in server.keys(NAMESPACE) if not key.endswith(":apps")}
 
 
 def test_allows_what_the_key_allows_and_nothing_else(http, store, server) -> None:

@@ -9,7 +9,7 @@ from rest_sessions.store.sessions import SessionStore
 from rest_sessions.store.tokens import Place, place_of
 from tests.conftest import Clock
 from tests.leftovers import left_after_sweep
-from tests.servers import Server
+from tests.servers import Server, value_of
 
 # Redis has a clock of its own, which goes on while a test runs.
 _TEST_SECONDS = 5
@@ -41,7 +41,7 @@ class Stored:
     def everything(self) -> dict[str, tuple[Any, int]]:
         """Each key with its value, and with the time of its expiry in milliseconds, or -1."""
         keys = sorted(self._server.keys(self._namespace))
-        return {key: (self._value(key), self.client.pexpiretime(key)) for key in keys}
+        return {key: (value_of(self.client, key), self.client.pexpiretime(key)) for key in keys}
 
     def values(self) -> dict[str, Any]:
         """Each key with its value."""
@@ -50,17 +50,6 @@ class Stored:
     def text(self) -> str:
         """All keys and values in one text."""
         return repr(self.values())
-
-    def _value(self, key: str) -> Any:
-        match self.client.type(key):
-            case b"hash":
-                return self.client.hgetall(key)
-            case b"zset":
-                return self.client.zrange(key, 0, -1, withscores=True)
-            case b"set":
-                return self.client.smembers(key)
-            case _:
-                return self.client.get(key)
 
     def key(self, app: str, place: Place) -> str:
         """The key of the session, pointer or mark at `place`."""
