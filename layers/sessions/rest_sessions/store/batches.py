@@ -92,7 +92,8 @@ def sweep_app(
     while (sources or found) and should_continue():
         time = now()
         removals = [(source, command) for source, members in found for command in source.remove(members, time)]
-        batch_size = max(_BATCH // len(sources), 1) if sources else 0
+        sources, later = sources[:_BATCH], sources[_BATCH:]
+        batch_size = _BATCH // len(sources) if sources else 0
         replies = client.run(
             *(command for _, command in removals), *(source.find(time, batch_size) for source in sources)
         )
@@ -101,7 +102,7 @@ def sweep_app(
                 swept += number_of(reply)
         batches = zip(sources, map(items_of, replies[len(removals) :]), strict=True)
         found = [(source, members) for source, members in batches if members]
-        sources = [source for source, members in found if len(members) == batch_size]
+        sources = later + [source for source, members in found if len(members) == batch_size]
     _forget(client, partitions, killalls, apps, app, now())
     return swept
 
@@ -144,7 +145,7 @@ def _forget(
     is_used = False
     for partition, epochs in zip(partitions, killalls, strict=True):
         has_epoch, size = next(replies), next(replies)
-        if has_epoch and not size:
+        if epochs or (has_epoch and not size):
             asides = [partition.aside(epoch.decode()) for epoch in epochs]
             keys = [*partition.index, partition.closed, partition.killed, *asides]
             [has_epoch] = map(number_of, client.run(script_call("forget_partition", keys, now, *epochs)))

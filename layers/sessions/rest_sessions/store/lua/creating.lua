@@ -9,8 +9,8 @@
 local function make_session(keys, epoch, token, now, id, ip, ttl, seconds, write, ...)
   local key, handle = keys[6], handle_of(keys[6])
   if not epoch then
-    -- Nobody has had this handle before.
-    epoch = handle:sub(1, 8)
+    -- A caller's own token may have had its handle before, but not at this time.
+    epoch = handle:sub(1, 2) .. string.format('%x', now):sub(-6)
     redis.call('SET', keys[1], epoch)
   end
   -- The Redis user may lack the right to one of these commands, and Redis undoes nothing. So no hash stays without an

@@ -19,7 +19,7 @@ for i = 3, #ARGV do
   local session = read_state(key, epoch)
   if session.id == owner and is_kept(session, now) then
     corrections[#corrections + 1], corrections[#corrections + 2] = kept_until(session), ARGV[i]
-  elseif add_to_batch(batch, key, handle, owner, session, now) and not session.closed then
+  elseif add_to_batch(batch, key, handle, owner, session, now) and place == KEYS[5] and not session.closed then
     expired = expired + 1
   end
 end

@@ -40,5 +40,7 @@ local function use_session(keys, key, session, status, now, ttl, changes)
     if ttl ~= '' or not session.no_resave then
       redis.call('EXPIRE', key, expires - now + LINGER)
     end
+  elseif not changes[1] then
+    unchanged(keys)
   end
 end
