@@ -499,7 +499,7 @@ class TestBrokenOff:
             login()
         assert world.create(cap=Cap(1)).killed == 0
 
-    @pytest.mark.parametrize("lost", ["ip", "ttl"])
+    @pytest.mark.parametrize("lost", ["id", "ttl"])
     def test_of_a_login_no_cap_counts_the_closed_session_if_it_is_damaged(
         self, real_store, real_server, namespace, clock, lost
     ) -> None:

@@ -203,7 +203,13 @@ def test_an_own_token_is_given_once():
     refused = own(2, 3, conflict=True)
     assert violations([own(0, 1, answer=TOKEN), refused]) == []
     assert "two sessions got the token tttttt" in violations([own(0, 1, answer=TOKEN), own(2, 3, answer=TOKEN)])
-    assert violations([refused]) == ["the token tttttt was refused, and nobody has it"]
+    nobody = "the token tttttt was refused, and nobody has it"
+    assert violations([refused]) == [nobody]
+    # One that has claimed the token refuses another, and is refused itself when a third gets the token.
+    claimed = own(1, 6, conflict=True)
+    assert violations([claimed, refused, own(4, 5, answer=TOKEN)]) == []
+    assert violations([claimed, refused]) == [nobody, nobody]
+    assert violations([refused, own(4, 5, answer=TOKEN)]) == [nobody]
 
 
 def test_a_cap_counts_what_it_ends():
