@@ -15,7 +15,7 @@ from rest_sessions.connection.commands import Argument, Script, ScriptCall
 _FOLDER = Path(__file__).with_name("lua")
 _INCLUDE = "-- include: "
 # A definition in an included file: its comment, and all lines to the next empty one.
-_DEFINITION = re.compile(r"(?:^--.*\n)*^local (?:function )?(\w+)[^\0]*?(?=\n\n|\Z)", re.MULTILINE)
+_DEFINITION = re.compile(r"(?:^--.*\n)*^local (?:function )?(\w+)(?s:.*?)(?=\n\n|\Z)", re.MULTILINE)
 _WORD = re.compile(r"\w+")
 
 
