@@ -18,6 +18,7 @@ import redis
 from dev.embedded_store import LOOPBACK, free_port, server_process
 from rest_sessions.connection.client import Client
 from rest_sessions.errors import StoreUnavailable
+from rest_sessions.model import Cap, Login
 from rest_sessions.settings import Settings
 from rest_sessions.store.sessions import SessionStore
 from tests.histories import APP, IP
@@ -118,6 +119,26 @@ def test_calls_during_a_fault(proxy, stores, fault) -> None:
     assert failures(during) == len(during) or fault == "OOM"
     assert failures(after) == 0
     load.check_history(exact=False)
+
+
+def test_a_full_server_takes_nothing_new_and_still_ends_sessions(proxy, stores) -> None:
+    store = stores[0]
+    killed, kept = (store.create_session(APP, "peter", IP).token for _ in range(2))
+    needs_memory = [
+        lambda: store.create_session(APP, "peter", IP),
+        lambda: store.create_session(APP, "peter", IP, cap=Cap(5)),
+        lambda: store.create_session(APP, "peter", IP, login=Login(kept)),
+        lambda: store.set_session(APP, kept, {"a": "1"}),
+        lambda: store.get_session(APP, kept),
+    ]
+    with full(proxy):
+        for call in needs_memory:
+            with pytest.raises(StoreUnavailable):
+                call()
+        assert not store.get_session(APP, kept, peek=True).closed
+        assert store.kill_session(APP, killed) == 1
+        assert store.kill_sessions_of_app(APP) == 1
+    assert store.get_session(APP, kept) is None
 
 
 def test_a_slow_server(proxy, stores) -> None:
