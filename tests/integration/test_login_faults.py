@@ -21,17 +21,7 @@ from rest_sessions.store.keys import Keyspace
 from rest_sessions.store.sessions import SessionStore
 from rest_sessions.store.tokens import place_of
 from tests.conftest import Clock
-from tests.integration.test_login_races import (
-    CART,
-    ELSEWHERE,
-    HERE,
-    MANY,
-    is_usable,
-    live_handles,
-    own_token,
-    start,
-    users,
-)
+from tests.integration.test_login_races import CART, ELSEWHERE, HERE, MANY, live_handles, own_token, start, users
 from tests.integration.test_races import APP, IP
 from tests.proxy import Proxy, forward, proxy_before
 from tests.servers import BINARIES, Server
@@ -295,16 +285,6 @@ class TestLostAnswer:
             clock.now += 61
             assert store.get_session(APP, token) is None
             token = new
-
-    def test_of_a_killall_counts_the_same_and_ends_no_later_session(self, store, real_store, lose_answer) -> None:
-        # The server then knows the script, and the partition has an epoch.
-        store.create_session(APP, "peter", IP)
-        store.kill_sessions_of_app(APP)
-        before = [store.create_session(APP, "peter", IP).token for _ in range(3)]
-        later = []
-        lose_answer(meanwhile=lambda: later.append(real_store.create_session(APP, "peter", IP).token))
-        assert store.kill_sessions_of_app(APP) == 3
-        assert [is_usable(store, token) for token in (*before, *later)] == [False] * 3 + [True]
 
     @pytest.fixture
     def counted(

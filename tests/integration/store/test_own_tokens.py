@@ -274,18 +274,6 @@ class TestUsedAgain:
         assert store.get_session(APP, own)
         assert store.count_active_users(APP, 60) == 1
 
-    @pytest.mark.parametrize("id", [USER, *OTHERS.values(), ""], ids=[USER, *OTHERS, "anonymous"])
-    def test_the_sweep_after_a_killall_spares_it_too(
-        self, store: SessionStore, own: str, clock: Clock, id: str
-    ) -> None:
-        create(store, own)
-        store.kill_sessions_of_app(APP)
-        clock.now += 101
-        create(store, own, id)
-        assert store.sweep_expired() == (0, {})
-        assert store.get_session(APP, own).id == id
-        assert [session.id for session in store.list_sessions_of_app(APP, 60).sessions] == [id]
-
     def test_the_first_user_is_active_no_more(self, store: SessionStore, own: str, clock: Clock) -> None:
         create(store, own)
         clock.now += 101
