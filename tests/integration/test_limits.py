@@ -235,7 +235,7 @@ def test_the_work_of_a_script_is_bounded(server: Server, namespace: str, clock: 
     store = SessionStore(Client(server.settings(namespace)), namespace, clock)
     many = [USER] * (MAX_MEMBERS + 500) + [f"user{i}" for i in range(1000)]
     # The first run loads the scripts, so that MONITOR shows no script text in the second. Few sessions need no script.
-    for ids in ([USER] * 10, many):
+    for ids in ([*[USER] * 10, "another"], many):
         create_many(store, ids)
         create_many(store, ids, app="killed")
         monitor = Monitor(server)
