@@ -51,22 +51,21 @@ class TestNames:
     def test_an_app_whose_sessions_a_killall_ended_stays_while_that_may_come_again(self, store, clock: Clock) -> None:
         store.create_session(APP, USER, IP)
         store.kill_sessions_of_app(APP)
-        clock.now += 60
-        store.sweep_expired()
-        assert store.list_apps(lambda _: True).apps == [App(APP, 0, 0)]
-        clock.now += 1
-        store.sweep_expired()
-        assert names(store) == []
+        assert_forgotten_after_60_seconds(store, clock)
 
     def test_an_app_with_nothing_but_a_closed_session_stays_while_that_is_kept(self, store, clock: Clock) -> None:
         old = store.create_anonymous_session(APP, IP).token
         store.kill_session(APP, store.create_session(APP, USER, IP, login=Login(old)).token)
-        clock.now += 60
-        store.sweep_expired()
-        assert store.list_apps(lambda _: True).apps == [App(APP, 0, 0)]
-        clock.now += 1
-        store.sweep_expired()
-        assert names(store) == []
+        assert_forgotten_after_60_seconds(store, clock)
+
+
+def assert_forgotten_after_60_seconds(store: SessionStore, clock: Clock) -> None:
+    clock.now += 60
+    store.sweep_expired()
+    assert store.list_apps(lambda _: True).apps == [App(APP, 0, 0)]
+    clock.now += 1
+    store.sweep_expired()
+    assert names(store) == []
 
 
 class TestAdding:

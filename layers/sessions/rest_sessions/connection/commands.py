@@ -51,7 +51,7 @@ def is_script(command: PlainCommand) -> bool:
 
 
 def is_write(command: PlainCommand) -> bool:
-    """Whether a read-only server refuses `command`. Each script begins with GETEX, which counts as a write."""
+    """Whether a read-only server refuses `command`. A script that changes nothing runs GETEX, which is one."""
     return is_script(command) or command[0] in _WRITES
 
 

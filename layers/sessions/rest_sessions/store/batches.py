@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from rest_sessions.connection.client import Client
 from rest_sessions.connection.commands import Argument, Command, PlainCommand, ScriptCall
 from rest_sessions.errors import StoreUnavailable
+from rest_sessions.limits import MAX_TTL
 
 from .apps import AppList
 from .keys import Partition
@@ -22,7 +23,7 @@ def kill_all(client: Client, partitions: Sequence[Partition], now: int) -> int:
     """Ends all sessions of `partitions` by new epochs. Returns how many were alive."""
     epoch = secrets.token_urlsafe(6)
     calls = [
-        script_call("kill_sessions_of_app", [*one.index, one.closed, one.killed, one.aside(epoch)], now, epoch)
+        script_call("kill_sessions_of_app", [*one.index, one.closed, one.killed, one.aside(epoch)], now, epoch, MAX_TTL)
         for one in partitions
     ]
     return sum(map(number_of, client.run(*calls)))
@@ -35,10 +36,10 @@ def kill_user(
 
     It walks them once, so a session that is created meanwhile is either killed as well, or stays and is listed.
     """
-    start, last = user_range(id)
+    walk: str | bytes | None
+    walk, last = user_range(id)
     killed = 0
     members: list[bytes] = []
-    walk: str | bytes | None = start
     try:
         while members or walk:
             kill = _kill_commands(partition, [member for member in members if member != spared], now())
@@ -66,8 +67,6 @@ class _Source(NamedTuple):
 
     find: Callable[[int, int], PlainCommand]
     remove: Callable[[Sequence[bytes], int], list[Command]]
-    # Whether `remove` returns how many sessions had expired.
-    is_counted: bool
 
 
 def sweep_app(
@@ -82,6 +81,8 @@ def sweep_app(
 
     Returns how many had expired. Then it takes an app without sessions off the list of apps.
     """
+    if not should_continue():
+        return 0
     killalls = [items_of(reply) for reply in client.run(*(("HKEYS", one.killed) for one in partitions))]
     sources = [
         *(_expired(one, key) for one in partitions for key in (one.expiry, one.closed)),
@@ -91,15 +92,11 @@ def sweep_app(
     found: list[tuple[_Source, list[bytes]]] = []
     while (sources or found) and should_continue():
         time = now()
-        removals = [(source, command) for source, members in found for command in source.remove(members, time)]
+        removals = [command for source, members in found for command in source.remove(members, time)]
         sources, later = sources[:_BATCH], sources[_BATCH:]
         batch_size = _BATCH // len(sources) if sources else 0
-        replies = client.run(
-            *(command for _, command in removals), *(source.find(time, batch_size) for source in sources)
-        )
-        for (source, command), reply in zip(removals, replies, strict=False):
-            if source.is_counted and isinstance(command, ScriptCall):
-                swept += number_of(reply)
+        replies = client.run(*removals, *(source.find(time, batch_size) for source in sources))
+        swept += _sum_of_scripts(removals, replies)
         batches = zip(sources, map(items_of, replies[len(removals) :]), strict=True)
         found = [(source, members) for source, members in batches if members]
         sources = later + [source for source, members in found if len(members) == batch_size]
@@ -115,7 +112,6 @@ def _expired(partition: Partition, key: str) -> _Source:
         lambda members, now: _commands(
             "sweep_expired", keys, partition, key, handle_in_expiry, members, now, is_closed
         ),
-        is_counted=True,
     )
 
 
@@ -127,7 +123,6 @@ def _killed(partition: Partition, epoch: str) -> _Source:
         lambda members, now: _commands(
             "sweep_killed", [partition.epoch, key], partition, key, handle_in_ids, members, now
         ),
-        is_counted=False,
     )
 
 
@@ -143,13 +138,16 @@ def _forget(
     looks = [command for one in partitions for command in (("EXISTS", one.epoch), ("ZCARD", one.expiry))]
     replies = iter(map(number_of, client.run(*looks)))
     is_used = False
+    calls = []
     for partition, epochs in zip(partitions, killalls, strict=True):
         has_epoch, size = next(replies), next(replies)
+        is_used = is_used or size > 0
         if epochs or (has_epoch and not size):
             asides = [partition.aside(epoch.decode()) for epoch in epochs]
             keys = [*partition.index, partition.closed, partition.killed, *asides]
-            [has_epoch] = map(number_of, client.run(script_call("forget_partition", keys, now, *epochs)))
-        is_used = is_used or bool(has_epoch or size)
+            calls.append(script_call("forget_partition", keys, now, *epochs))
+    if calls and any(map(number_of, client.run(*calls))):
+        is_used = True
     if not is_used:
         apps.remove_if_unused(app)
 

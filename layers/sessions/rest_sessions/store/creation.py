@@ -15,7 +15,7 @@ from typing import Any
 from rest_sessions.connection.client import Client
 from rest_sessions.connection.commands import Argument, ScriptCall
 from rest_sessions.errors import TokenInUse, TooManySessions
-from rest_sessions.limits import MAX_DATA_BYTES, MAX_KEYS, check_data_size
+from rest_sessions.limits import check_data_size
 from rest_sessions.model import Cap, Created, Data, Login, Timeouts
 
 from .apps import AppList
@@ -23,7 +23,7 @@ from .batches import kill_these
 from .calls import SessionCalls
 from .keys import PARTITIONS, Keyspace, partition_number_of_id
 from .listings import rank_of_id
-from .record import field_of, fields_of, ids_member
+from .record import fields_of, ids_member, merge_arguments
 from .replies import FOREIGN, OK, TOKEN_IN_USE, TOO_LARGE, TOO_MANY, number_of, status_of
 from .scripts import script_call
 from .tokens import Place, hash_of, new_token, place_of
@@ -101,8 +101,6 @@ class Creation:
     def _close(self, login: Login, undo: ExitStack) -> "_TakenData":
         """Closes the session that the login takes over, and takes its data."""
         new = self._new
-        written = fields_of(new.data)
-        removed = [field_of(key) for key, value in new.data.items() if value is None]
         status, items, place = self._calls.on_token(
             "close_session",
             new.app,
@@ -111,18 +109,13 @@ class Creation:
             login.grace,
             new.id,
             self._call_id,
-            MAX_KEYS,
-            MAX_DATA_BYTES,
-            len(written),
-            len(removed),
-            *written,
-            *removed,
+            *merge_arguments(new.data),
             with_closed=True,
         )
         if status == TOO_LARGE:
             check_data_size(*items)
         if status != OK:
-            return _TakenData(login.token, written, None, is_foreign=status == FOREIGN)
+            return _TakenData(login.token, fields_of(new.data), None, is_foreign=status == FOREIGN)
         undo.callback(
             self._calls.on_place, "reopen_session", new.app, place, self._now, self._call_id, with_closed=True
         )

@@ -30,13 +30,15 @@ _FEW = 8
 # An index entry: the session's place in the listing, and where the session is.
 Entry = tuple[Cursor, Partition]
 # A live session, its place in the listing, and its record.
-_Found = tuple[Cursor, Record]
+Found = tuple[Cursor, Record]
 
 
-def page_of_id(
-    client: Client, partition: Partition, id: str, now: int, limit: int | None, after: Cursor | None, *, details: bool
-) -> Page:
-    """The sessions of one user that follow the cursor `after`, the most recently used first.
+def find_of_id(
+    client: Client, partition: Partition, id: str, now: int, limit: int | None, after: Cursor | None
+) -> Iterator[Found]:
+    """The live sessions of one user that follow the cursor `after`, the most recently used first.
+
+    `limit` is how many the page will hold, which decides how many are read at first.
 
     The index has a user's sessions by handle. To sort very many by last use would cost more than a page may. So a user
     with more than _ID_INDEX_BATCH sessions gets them by handle, with cursors whose time of last use is 0.
@@ -49,32 +51,28 @@ def page_of_id(
         if len(first) <= _FEW:
             found = _read(client, [(Cursor(0, handle), partition) for handle in first], now, id)
             by_use = sorted(((Cursor(record.used, cursor.handle), record) for cursor, record in found), reverse=True)
-            return _page((pair for pair in by_use if after is None or pair[0] < after), now, limit, details=details)
+            yield from (pair for pair in by_use if after is None or pair[0] < after)
+            return
         if len(first) <= most:
             cursors = sorted(_with_last_use(client, partition, first), reverse=True)
-            entries = ((cursor, partition) for cursor in cursors if after is None or cursor < after)
-            return _page(_read_all(client, entries, now, limit, id), now, limit, details=details)
+            by_index = ((cursor, partition) for cursor in cursors if after is None or cursor < after)
+            yield from _read_all(client, by_index, now, limit, id)
+            return
         handles = chain(first, handles)
     else:
         batch_size = min(limit + 1, _ID_INDEX_BATCH) if limit else _ID_INDEX_BATCH
         handles = _find_handles(client, partition, id, after.handle, batch_size)
-    by_handle = ((Cursor(0, handle), partition) for handle in handles)
-    return _page(_read_all(client, by_handle, now, limit, id), now, limit, details=details)
+    yield from _read_all(client, ((Cursor(0, handle), partition) for handle in handles), now, limit, id)
 
 
-def page_of_app(
-    client: Client,
-    partitions: Sequence[Partition],
-    since: int,
-    now: int,
-    limit: int | None,
-    after: Cursor | None,
-    *,
-    details: bool,
-) -> Page:
-    """The sessions used at or after `since` (seconds) that follow the cursor `after`, the most recently used first."""
-    entries = _find_of_app(client, partitions, since, after, limit)
-    return _page(_read_all(client, entries, now, limit, ""), now, limit, details=details)
+def find_of_app(
+    client: Client, partitions: Sequence[Partition], since: int, now: int, limit: int | None, after: Cursor | None
+) -> Iterator[Found]:
+    """The live sessions used at or after `since` (seconds) that follow the cursor `after`, the latest first.
+
+    `limit` is as in `find_of_id`.
+    """
+    return _read_all(client, _find_entries(client, partitions, since, after, limit), now, limit, "")
 
 
 def rank_of_id(client: Client, partition: Partition, id: str, now: int, batch_size: int) -> dict[str, int]:
@@ -110,10 +108,10 @@ def _with_last_use(client: Client, partition: Partition, handles: Sequence[str])
     return [Cursor(last_use(score), handle) for score, handle in zip(items_of(reply), handles, strict=True)]
 
 
-def _find_of_app(
+def _find_entries(
     client: Client, partitions: Sequence[Partition], since: int, after: Cursor | None, limit: int | None
 ) -> Iterator[Entry]:
-    """The entries of `page_of_app`.
+    """The entries of `find_of_app`.
 
     `limit` is how many the page will hold, which decides how many are looked up at first.
     """
@@ -159,7 +157,7 @@ def is_alive(client: Client, partition: Partition, id: str, handle: str, now: in
     return any(_read(client, [(Cursor(0, handle), partition)], now, id))
 
 
-def _page(found: Iterable[_Found], now: int, limit: int | None, *, details: bool) -> Page:
+def page(found: Iterable[Found], now: int, limit: int | None, *, details: bool) -> Page:
     """The first of these sessions: `limit` at most, and no more than fit into one answer."""
     sessions: list[Session] = []
     size = 0
@@ -174,7 +172,7 @@ def _page(found: Iterable[_Found], now: int, limit: int | None, *, details: bool
     return Page(sessions)
 
 
-def _read_all(client: Client, entries: Iterator[Entry], now: int, limit: int | None, id: str) -> Iterator[_Found]:
+def _read_all(client: Client, entries: Iterator[Entry], now: int, limit: int | None, id: str) -> Iterator[Found]:
     """The live sessions of `entries`, as they are asked for. `limit` decides how many are read at first."""
     batch_size = min(limit + 1, _READ_BATCH) if limit else _READ_BATCH
     while batch := list(islice(entries, batch_size)):
@@ -182,7 +180,7 @@ def _read_all(client: Client, entries: Iterator[Entry], now: int, limit: int | N
         yield from _read(client, batch, now, id)
 
 
-def _read(client: Client, entries: Sequence[Entry], now: int, id: str) -> Iterator[_Found]:
+def _read(client: Client, entries: Sequence[Entry], now: int, id: str) -> Iterator[Found]:
     """The live sessions of `entries`, in their order.
 
     Only those of the user `id`, unless that is empty: an entry may have outlived its session.

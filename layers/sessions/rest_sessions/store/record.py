@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from rest_sessions.connection.commands import Argument
+from rest_sessions.limits import MAX_DATA_BYTES, MAX_KEYS
 from rest_sessions.model import Cursor, Data, Details, Session
 
 from .tokens import HANDLE_LENGTH
@@ -19,6 +21,13 @@ def field_of(key: str) -> bytes:
 def fields_of(data: Data) -> list[bytes]:
     """Field and value of each datum in turn, as HSET takes them. A datum whose value is None is left out."""
     return [text for key, value in data.items() if value is not None for text in (field_of(key), value.encode())]
+
+
+def merge_arguments(changes: Data) -> list[Argument]:
+    """What a script takes to merge `changes` into a session's data: the limits, what to write, and what to remove."""
+    written = fields_of(changes)
+    removed = [field_of(key) for key, value in changes.items() if value is None]
+    return [MAX_KEYS, MAX_DATA_BYTES, len(written), len(removed), *written, *removed]
 
 
 class Record:

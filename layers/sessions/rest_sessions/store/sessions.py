@@ -16,8 +16,6 @@ from rest_sessions.limits import (
     APP,
     DEFAULT_ROTATION_GRACE,
     MAX_APPS,
-    MAX_DATA_BYTES,
-    MAX_KEYS,
     check_data_size,
 )
 from rest_sessions.model import (
@@ -41,8 +39,8 @@ from .batches import kill_all, kill_these, kill_user, sweep_app
 from .calls import Reply, SessionCalls
 from .creation import Creation, NewSession
 from .keys import PARTITIONS, Keyspace, Partition, partition_number_of_id
-from .listings import is_alive, page_of_app, page_of_id
-from .record import Record, field_of, fields_of, ids_member
+from .listings import find_of_app, find_of_id, is_alive, page
+from .record import Record, ids_member, merge_arguments
 from .replies import CLOSED, CONFLICT, OK, ROTATED, TOO_LARGE, UNKNOWN, items_of, number_of
 from .tokens import hash_of, rotated_token
 
@@ -144,19 +142,7 @@ class SessionStore:
         changed. Raises StoreUnavailable when it cannot be told whether a write with `expected_w` took effect.
         """
         now = self._now()
-        written = fields_of(changes)
-        removed = [field_of(key) for key, value in changes.items() if value is None]
-        args: tuple[Argument, ...] = (
-            now,
-            _text(ttl),
-            int(replace),
-            MAX_KEYS,
-            MAX_DATA_BYTES,
-            len(written),
-            len(removed),
-            *written,
-            *removed,
-        )
+        args: tuple[Argument, ...] = (now, _text(ttl), int(replace), *merge_arguments(changes))
         if expected_w is None:
             reply = self._calls.on_token("set_session", app, token, *args)
         else:
@@ -215,7 +201,8 @@ class SessionStore:
     ) -> Page:
         """The sessions of the user `id`. Paging is as in `list_sessions_of_app`."""
         partition = self._partition_of_id(app, id)
-        return page_of_id(self._client, partition, id, self._now(), limit, after, details=details)
+        now = self._now()
+        return page(find_of_id(self._client, partition, id, now, limit, after), now, limit, details=details)
 
     def list_sessions_of_app(
         self, app: str, dt: int, limit: int | None = None, after: Cursor | None = None, *, details: bool = False
@@ -226,8 +213,8 @@ class SessionStore:
         or before it would exceed MAX_LISTING_BYTES; `next` is then the cursor of the following page.
         """
         now = self._now()
-        partitions = self._keys.partitions(app)
-        return page_of_app(self._client, partitions, now - dt, now, limit, after, details=details)
+        found = find_of_app(self._client, self._keys.partitions(app), now - dt, now, limit, after)
+        return page(found, now, limit, details=details)
 
     def kill_sessions_of_id(self, app: str, id: str, devices: Devices = ALL_DEVICES) -> int:
         """Ends sessions of the user `id`. Returns how many were alive.
@@ -264,11 +251,7 @@ class SessionStore:
     def sweep_expired(self, should_continue: Callable[[], bool] = lambda: True) -> AppsResult:
         """Removes the expired sessions of all apps, in bounded batches while `should_continue()`. Returns how many."""
         return self._sum_over_apps(
-            lambda app: (
-                sweep_app(self._client, self._keys.partitions(app), self._apps, app, self._now, should_continue)
-                if should_continue()
-                else 0
-            )
+            lambda app: sweep_app(self._client, self._keys.partitions(app), self._apps, app, self._now, should_continue)
         )
 
     def _sum_over_apps(self, function: Callable[[str], int]) -> AppsResult:

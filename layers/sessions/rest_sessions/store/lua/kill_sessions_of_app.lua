@@ -7,10 +7,9 @@
 -- KEYS[8]     aside
 -- ARGV[1]     now, seconds
 -- ARGV[2]     the new epoch, which no other call has
+-- ARGV[3]     the longest timeout that a session may have, seconds
 -- Returns     how many sessions were alive; the same again when the same call is made again
-local now, new_epoch = ARGV[1], ARGV[2]
--- The longest timeout, 400 days, and a minute.
-local LONGEST = 34560060
+local now, new_epoch, longest = ARGV[1], ARGV[2], ARGV[3]
 local epoch_key, ids, users, recent, expiry, closed, killed, aside = unpack(KEYS)
 
 local epoch = redis.call('GET', epoch_key)
@@ -28,7 +27,7 @@ redis.call('UNLINK', users, recent, expiry, closed)
 if has_sessions then
   redis.call('RENAME', ids, aside)
   -- Nothing leads to it if `killed` is lost. By then all that it lists has expired.
-  redis.call('EXPIRE', aside, LONGEST)
+  redis.call('EXPIRE', aside, longest + LINGER)
 end
 redis.call('HSET', killed, new_epoch, count .. ' ' .. now)
 redis.call('SET', epoch_key, new_epoch)

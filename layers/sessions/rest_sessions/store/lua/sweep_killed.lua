@@ -7,7 +7,7 @@
 -- KEYS[3..*]  the sessions
 -- ARGV[1]     now, seconds
 -- ARGV[2..*]  the member of each session in `aside`
--- Returns     how many members were removed
+-- Returns     0: none of these sessions had expired
 local now = ARGV[1]
 local epoch, gone = redis.call('GET', KEYS[1]), {}
 for i = 3, #KEYS do
@@ -21,4 +21,5 @@ end
 if gone[1] then
   redis.call('UNLINK', unpack(gone))
 end
-return redis.call('ZREM', KEYS[2], unpack(ARGV, 2))
+redis.call('ZREM', KEYS[2], unpack(ARGV, 2))
+return 0
