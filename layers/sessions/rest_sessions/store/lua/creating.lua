@@ -10,7 +10,7 @@ local function make_session(keys, epoch, token, now, id, ip, ttl, seconds, write
   local key, handle = keys[6], handle_of(keys[6])
   if not epoch then
     -- A caller's own token may have had its handle before, but not at this time.
-    epoch = handle:sub(1, 2) .. string.format('%x', now):sub(-6)
+    epoch = handle:sub(1, 4) .. string.format('%x', now)
     redis.call('SET', keys[1], epoch)
   end
   -- The Redis user may lack the right to one of these commands, and Redis undoes nothing. So no hash stays without an
