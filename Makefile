@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 CHECKOV := $(VENV)/checkov
 BENCH := $(VENV)/bench
+CLIENTS := $(VENV)/clients
 LAYER := .aws-sam/build/SessionsLayer/python
 REQUIREMENTS := layers/sessions/requirements.txt requirements-dev.txt requirements-uv.txt
 
@@ -41,7 +42,7 @@ OTHER_PYTHON = $(shell for python in python3.14 python3.13 python3.12 python3.11
 # A task first checks what it needs, and then builds.
 .NOTPARALLEL:
 .PHONY: docker redis node valgrind python3.13 address
-.PHONY: help dev key test lint format lock clean build local e2e deploy smoke soak fuzz bench bench-quick bench-instructions
+.PHONY: help dev key test test-clients lint format lock clean build local e2e deploy smoke soak fuzz bench bench-quick bench-instructions
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +67,9 @@ local: docker build ## serve the built stack in Lambda's containers, with Valkey
 
 test: $(READY) ## run the tests (ARGS= adds options for pytest)
 	$(BIN)/pytest $(ARGS)
+
+test-clients: $(CLIENTS) ## run the tests of the clients against make dev (ARGS= adds options for pytest)
+	cd clients/python && $(CURDIR)/$(CLIENTS)/bin/pytest $(ARGS)
 
 e2e: docker build ## run the end-to-end tests against the built stack in containers (needs Docker)
 	$(BIN)/pytest tests/e2e $(ARGS)
@@ -95,10 +99,11 @@ bench-quick: redis $(BENCH) ## measure the operations in under a minute
 bench-instructions: valgrind $(BENCH) ## count Redis's instructions per operation (ARGS="get redis-sessions"; needs Valgrind)
 	@$(BENCH)/bin/python -m benchmarks.instructions $(ARGS)
 
-lint: $(READY) $(CHECKOV) ## check style, types and the template
+lint: $(READY) $(CHECKOV) $(CLIENTS) ## check style, types and the template
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	cd clients/python && $(CURDIR)/$(CLIENTS)/bin/mypy
 	$(BIN)/cfn-lint template.yaml
 	$(BIN)/sam validate --lint
 	$(CHECKOV)/bin/checkov
@@ -112,7 +117,7 @@ lock: $(READY) ## pin the packages in the *.in files again
 		-o layers/sessions/requirements.txt layers/sessions/requirements.in
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		-o requirements-dev.txt requirements-dev.in
-	for tool in checkov bench; do $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+	for tool in checkov bench clients; do $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		-o requirements-$$tool.txt requirements-$$tool.in || exit; done
 	grep -A 100 '^uv==' requirements-dev.txt | awk 'NR > 1 && /^[a-z]/ { exit } !/# via/' > requirements-uv.txt
 
@@ -168,4 +173,11 @@ $(BENCH): $(READY) requirements-bench.txt
 	@test -d $@ || echo "Installing what the benchmarks need in $@, once: about 160 MB to download, 280 MB on disk"
 	@$(BIN)/uv venv -q --clear --python "$(or $(LAMBDA_PYTHON),$(BIN)/python)" $@
 	@$(call install,$@,requirements-bench.txt)
+	@touch $@
+
+$(CLIENTS): $(READY) requirements-clients.txt clients/python/pyproject.toml
+	@test -d $@ || echo "Installing what the tests of the clients need in $@, once: about 40 MB to download"
+	@$(BIN)/uv venv -q --clear --python $(BIN)/python $@
+	@$(call install,$@,requirements-clients.txt)
+	@$(BIN)/uv pip install -q --python $@/bin/python --no-deps --no-build-isolation --editable clients/python
 	@touch $@

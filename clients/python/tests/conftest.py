@@ -1,0 +1,83 @@
+import contextlib
+import os
+import re
+import socket
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rest_sessions_client import Client
+
+ROOT = Path(__file__).parents[3]
+LOOPBACK = "127.0.0.1"
+
+
+class Service:
+    """`make dev` in a process of its own."""
+
+    def __init__(self, **environment: str) -> None:
+        with socket.create_server((LOOPBACK, 0)) as probe:
+            port = probe.getsockname()[1]
+        self.url = f"http://{LOOPBACK}:{port}"
+        self.process = subprocess.Popen(
+            [ROOT / ".venv" / "bin" / "python", "-m", "dev"],
+            cwd=ROOT,
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": f"{ROOT}:{ROOT / 'layers' / 'sessions'}",
+                "PYTHONPYCACHEPREFIX": str(ROOT / ".venv" / "pycache"),
+                "PORT": str(port),
+                **environment,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        self.greeting = ""
+        for line in self.process.stdout:
+            self.greeting += line
+            if line.startswith("Ctrl-C"):
+                return
+        raise RuntimeError(f"make dev did not start:\n{self.greeting}")
+
+    @property
+    def key(self) -> str:
+        """The key that `make dev AUTH=1` has made."""
+        [key] = re.findall(r"Bearer ([^']+)'", self.greeting)
+        return key
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.communicate(timeout=20)
+
+
+@contextlib.contextmanager
+def running_service(**environment: str) -> Iterator[Service]:
+    service = Service(**environment)
+    try:
+        yield service
+    finally:
+        service.stop()
+
+
+@pytest.fixture(scope="session")
+def service() -> Iterator[Service]:
+    """A service with a key that allows everything."""
+    with running_service(AUTH="1") as service:
+        yield service
+
+
+@pytest.fixture
+def app() -> str:
+    """An app of the test's own."""
+    return f"test-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def client(service: Service, app: str) -> Iterator[Client]:
+    with Client(service.url, app, service.key) as client:
+        yield client
