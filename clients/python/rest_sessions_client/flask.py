@@ -1,0 +1,170 @@
+"""Sessions for Flask: `RestSessions(app)` replaces the sessions in signed cookies.
+
+from flask import Flask, session
+from rest_sessions_client.flask import RestSessions
+
+app = Flask(__name__)
+RestSessions(app)
+
+session["cart"] = [1, 2]
+session.login(user.id)   # when the password is right
+session.logout()
+"""
+
+import json
+from typing import Any, cast
+
+from flask import Flask, Request, Response
+from flask.json.tag import TaggedJSONSerializer
+from flask.sessions import SessionInterface, SessionMixin
+
+from rest_sessions_client.client import Client
+from rest_sessions_client.state import MAX_TTL, MIN_TTL, UNKNOWN_IP, OnUnavailable, RequestSession, SessionState
+
+# It keeps what Flask's own sessions keep, such as tuples, dates and UUIDs. What JSON can hold stays plain JSON.
+_SERIALIZER = TaggedJSONSerializer()
+
+
+class Session(RequestSession, SessionMixin):
+    """`flask.session`. It is loaded when it is first used."""
+
+    def __init__(self, client: Client, state: SessionState, ttl: int, lifetime: int | None) -> None:
+        super().__init__(state, ttl, lifetime)
+        self._client = client
+        # Set it before the first use: then the session is read without being used, as a polling view should.
+        self.peek = False
+
+    def login(
+        self,
+        user_id: object,
+        *,
+        ttl: int | None = None,
+        lifetime: int | None = None,
+        max: int | None = None,
+        over: str | None = None,
+    ) -> None:
+        """Makes this the session of a user, with a new token, and keeps its data. Call it at login.
+
+        Call it again when the user's rights or password change: then the old token is dead at once. `ttl` and
+        `lifetime` are the idle and the absolute timeout in seconds, `max` and `over` limit the user's sessions, as in
+        `Client.create`. Raises TooManySessions, Unavailable and other errors of the client.
+        """
+        self._client.run(self._login(str(user_id), ttl, lifetime, max, over))
+
+    def logout(self) -> None:
+        """Ends the session. Raises Unavailable if the service is away: then the user is still logged in."""
+        self._client.run(self._logout())
+
+    @property
+    def new(self) -> bool:  # type: ignore[override]
+        """Whether there is no session yet."""
+        self._values()
+        return self._state.token is None
+
+    @property
+    def modified(self) -> bool:
+        """Whether something has changed. It need not be set."""
+        return self._loaded is not None and bool(self._state.changes(self._encoded()))
+
+    @modified.setter
+    def modified(self, value: bool) -> None:
+        """Does nothing: what has changed is seen by itself."""
+
+    def _values(self) -> dict[str, Any]:
+        if self._loaded is None:
+            self._client.run(self._load(peek=self.peek))
+        return cast("dict[str, Any]", self._loaded)
+
+    def _encode(self, value: Any) -> Any:
+        return _SERIALIZER.tag(value)
+
+    def _decode(self, value: Any) -> Any:
+        return _SERIALIZER.loads(json.dumps(value))
+
+    def save(self) -> str | None:
+        """Sends what has changed. Returns what the cookie becomes: a token, "" for none, None if it stays as it is."""
+        self._client.run(self._save())
+        return self._state.new_cookie
+
+    def cookie_age(self) -> int | None:
+        """The cookie's Max-Age: as long as the session can last. None to end with the browser, as Flask has it."""
+        if self._state.remaining is not None:
+            return self._state.remaining
+        return MAX_TTL if self.permanent else None
+
+
+class RestSessions(SessionInterface):
+    """Makes the sessions of a Flask app those of REST Sessions.
+
+    Flask's settings hold: SESSION_COOKIE_NAME, _DOMAIN, _PATH, _HTTPONLY, _PARTITIONED, and _SAMESITE, which is Lax if
+    it is not set. PERMANENT_SESSION_LIFETIME is the idle timeout, `lifetime` the absolute timeout in seconds. The
+    cookie is Secure unless `secure` is False, for a server without HTTPS that is not on localhost. Without `client`,
+    the address and the key come from REST_SESSIONS_URL, REST_SESSIONS_APP and REST_SESSIONS_KEY.
+
+    While the service is away, the use of a session raises Unavailable. With on_unavailable="anonymous" the session is
+    empty instead, and nothing is saved.
+    """
+
+    def __init__(
+        self,
+        app: Flask | None = None,
+        client: Client | None = None,
+        *,
+        lifetime: int | None = None,
+        secure: bool = True,
+        on_unavailable: OnUnavailable = "raise",
+    ) -> None:
+        self.client = client or Client()
+        self._lifetime = lifetime
+        self._secure = secure
+        self._on_unavailable: OnUnavailable = on_unavailable
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Sets this as the app's session interface."""
+        app.session_interface = self
+
+    def get_cookie_secure(self, app: Flask) -> bool:  # noqa: ARG002 - Flask's interface
+        return self._secure
+
+    def get_cookie_samesite(self, app: Flask) -> str | None:
+        return super().get_cookie_samesite(app) or "Lax"
+
+    def open_session(self, app: Flask, request: Request) -> Session:
+        """Called by Flask before each request. It calls nothing: the session is loaded when it is used."""
+        ttl = int(app.permanent_session_lifetime.total_seconds())
+        state = SessionState(
+            self.client.calls,
+            request.cookies.get(self.get_cookie_name(app)),
+            self._on_unavailable,
+            lambda session: ttl < MIN_TTL and session.idle > ttl,
+        )
+        state.ip = request.remote_addr or UNKNOWN_IP
+        state.user_agent = request.user_agent.string
+        return Session(self.client, state, ttl, self._lifetime)
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Called by Flask after each request. Sends what has changed, and sets the cookie if the token is a new one."""
+        session = cast("Session", session)
+        cookie = session.save()
+        if session.accessed:
+            response.vary.add("Cookie")
+        if cookie is None:
+            return
+        name, options = self.get_cookie_name(app), self._cookie_options(app)
+        if cookie:
+            response.set_cookie(name, cookie, max_age=session.cookie_age(), **options)
+        else:
+            response.delete_cookie(name, **options)
+        response.vary.add("Cookie")
+
+    def _cookie_options(self, app: Flask) -> dict[str, Any]:
+        return {
+            "domain": self.get_cookie_domain(app),
+            "path": self.get_cookie_path(app),
+            "secure": self.get_cookie_secure(app),
+            "httponly": self.get_cookie_httponly(app),
+            "samesite": self.get_cookie_samesite(app),
+            "partitioned": self.get_cookie_partitioned(app),
+        }
