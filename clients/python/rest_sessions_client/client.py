@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import anyio
-import httpx
+import httpx2
 from anyio.lowlevel import RunVar
 
 from rest_sessions_client.calls import Answer, Calls, Page, Pause, Request, Steps
@@ -24,7 +24,7 @@ T = TypeVar("T")
 _USER_AGENT = f"rest-sessions-client/{version('rest-sessions-client')}"
 _KEY = re.compile(r"[!-~]+")
 # The threads limit the connections. API Gateway and proxies close an idle connection after about a minute.
-_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=30)
+_LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=30)
 
 
 class _Operation(Generic[P, T]):
@@ -117,19 +117,19 @@ class _Operations:
         return f"<{type(self).__name__} {self._url}>"
 
     def _options(self) -> dict[str, Any]:
-        """What httpx's transports get. They are used without httpx's clients, which log each URL, and so the tokens."""
+        """What httpx2's transports get. We do not use its clients: they log each URL, and so the tokens."""
         address = urlsplit(self._url)
         proxy = None if proxy_bypass(address.hostname or "") else getproxies().get(address.scheme)
-        return {"limits": _LIMITS, "proxy": httpx.Proxy(proxy) if proxy else None}
+        return {"limits": _LIMITS, "proxy": httpx2.Proxy(proxy) if proxy else None}
 
-    def _request(self, request: Request) -> httpx.Request:
+    def _request(self, request: Request) -> httpx2.Request:
         seconds = max(request.deadline - time.monotonic(), 0.001)
-        return httpx.Request(
+        return httpx2.Request(
             request.method,
             self._url + request.path,
             headers=self._headers,
             content=request.body,
-            extensions={"timeout": httpx.Timeout(seconds).as_dict()},
+            extensions={"timeout": httpx2.Timeout(seconds).as_dict()},
         )
 
 
@@ -144,7 +144,7 @@ class Client(_Operations):
 
     def _open(self) -> None:
         self._process = os.getpid()
-        self._transport = httpx.HTTPTransport(**self._options())
+        self._transport = httpx2.HTTPTransport(**self._options())
 
     def run(self, steps: Steps[T]) -> T:
         """Runs the steps of a call, or of several."""
@@ -192,7 +192,7 @@ class Client(_Operations):
                 body = response.read()
             finally:
                 response.close()
-        except httpx.RequestError as error:
+        except httpx2.RequestError as error:
             return _no_answer(error)
         return Answer(response.status_code, response.headers.get("retry-after"), body)
 
@@ -205,7 +205,7 @@ class AsyncClient(_Operations):
     ) -> None:
         super().__init__(url, app, key, timeout)
         # A connection belongs to the event loop in which it was opened.
-        self._transport = RunVar[httpx.AsyncHTTPTransport]("transport")
+        self._transport = RunVar[httpx2.AsyncHTTPTransport]("transport")
 
     async def run(self, steps: Steps[T]) -> T:
         """Runs the steps of a call, or of several."""
@@ -248,7 +248,7 @@ class AsyncClient(_Operations):
             return None
         transport = self._transport.get(None)
         if transport is None:
-            transport = httpx.AsyncHTTPTransport(**self._options())
+            transport = httpx2.AsyncHTTPTransport(**self._options())
             self._transport.set(transport)
         try:
             response = await transport.handle_async_request(self._request(step))
@@ -256,7 +256,7 @@ class AsyncClient(_Operations):
                 body = await response.aread()
             finally:
                 await response.aclose()
-        except httpx.RequestError as error:
+        except httpx2.RequestError as error:
             return _no_answer(error)
         return Answer(response.status_code, response.headers.get("retry-after"), body)
 
@@ -282,12 +282,12 @@ def _checked_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def _no_answer(error: httpx.RequestError) -> NoAnswer:
-    """What to raise for an error of httpx, which holds the request with its token, and may quote its headers."""
-    if isinstance(error, httpx.TimeoutException):
+def _no_answer(error: httpx2.RequestError) -> NoAnswer:
+    """What to raise for an error of httpx2, which holds the request with its token, and may quote its headers."""
+    if isinstance(error, httpx2.TimeoutException):
         return NoAnswer("REST Sessions did not answer in time")
-    if isinstance(error, httpx.ConnectError):
+    if isinstance(error, httpx2.ConnectError):
         return NoAnswer(f"REST Sessions cannot be reached: {error}")
-    if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError):
+    if isinstance(error, httpx2.NetworkError | httpx2.RemoteProtocolError):
         return ConnectionLost("The connection to REST Sessions was lost before the answer")
     return NoAnswer(f"REST Sessions cannot be called ({type(error).__name__})")
