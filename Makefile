@@ -69,7 +69,7 @@ test: $(READY) ## run the tests (ARGS= adds options for pytest)
 	$(BIN)/pytest $(ARGS)
 
 test-clients: $(CLIENTS) ## run the tests of the clients against make dev (ARGS= adds options for pytest)
-	cd clients/python && $(CURDIR)/$(CLIENTS)/bin/pytest $(ARGS)
+	cd clients/python && PYTHONPATH= $(CURDIR)/$(CLIENTS)/bin/pytest $(ARGS)
 
 e2e: docker build ## run the end-to-end tests against the built stack in containers (needs Docker)
 	$(BIN)/pytest tests/e2e $(ARGS)

@@ -49,7 +49,8 @@ def client() -> Client:
 
 
 def _forget_client(*, setting: str, **_: Any) -> None:
-    if setting == "REST_SESSIONS":
+    if setting == "REST_SESSIONS" and client.cache_info().currsize:
+        client().close()
         client.cache_clear()
 
 
@@ -122,6 +123,9 @@ class SessionStore(SessionBase):  # type: ignore[misc]
     def load(self) -> dict[str, Any]:
         data = client().run(self._state.load(peek=self.peek))
         self._session_key = self._state.new_cookie or self._state.token
+        if self._state.new_cookie:
+            # Only then Django sets the cookie.
+            self.modified = True
         return data
 
     def create(self) -> None:

@@ -132,7 +132,7 @@ class SessionState:
             )
             if session is None:
                 return False
-            if session.rotated:
+            if session.rotated and self.new_cookie is None:
                 self.new_cookie = yield from self._calls.rotate(self.token)
             self._saved = _texts(data)
         return True
@@ -276,9 +276,7 @@ class RequestSession(MutableMapping[str, Any]):
             return
         is_saved = yield from self._state.save(self._encoded(), ttl=self._ttl, lifetime=self._lifetime)
         if not is_saved:
-            _logger.warning(
-                "A session ended during a request, by a logout for example: the request's changes are dropped"
-            )
+            _logger.warning("A session ended during a request, for example by a logout: its changes are dropped")
 
     def _login(
         self, user: str, ttl: int | None, lifetime: int | None, max: int | None, over: str | None
@@ -294,7 +292,7 @@ class RequestSession(MutableMapping[str, Any]):
         self._loaded = {}
 
     def _encoded(self) -> dict[str, Any]:
-        return {key: self._encode(value) for key, value in self._values().items()}
+        return {key: self._encode(value) for key, value in (self._loaded or {}).items()}
 
 
 def _accepted(ttl: int) -> int:
