@@ -24,7 +24,7 @@ from django.utils import timezone
 from rest_sessions_client.client import Client
 from rest_sessions_client.errors import ConfigurationError
 from rest_sessions_client.models import Session
-from rest_sessions_client.state import UNKNOWN_IP, SessionState, is_token
+from rest_sessions_client.state import MIN_TTL, UNKNOWN_IP, SessionState, is_token
 
 _CLIENT_SETTINGS = ("URL", "APP", "KEY", "TIMEOUT")
 _ON_UNAVAILABLE = "ON_UNAVAILABLE"
@@ -174,11 +174,9 @@ class SessionStore(SessionBase):  # type: ignore[misc]
 
     def _is_over(self, session: Session) -> bool:
         expiry = session.data.get(_EXPIRY_KEY)
-        if not expiry:
-            return False
         last_use = timezone.now() - timedelta(seconds=session.idle)
         age: int = self.get_expiry_age(modification=last_use, expiry=expiry)
-        return age < session.idle
+        return age < session.idle and (bool(expiry) or age < MIN_TTL)
 
 
 class SessionMiddleware(middleware.SessionMiddleware):  # type: ignore[misc]

@@ -423,15 +423,18 @@ class TestDevices:
 
 
 class TestExpiry:
+    @pytest.mark.parametrize("how", ["set_expiry", "SESSION_COOKIE_AGE"])
     @pytest.mark.parametrize(("idle", "is_alive"), [(4, True), (5, True), (6, False)])
     def test_below_ten_seconds_is_kept_here(
-        self, browser: Browser, client: Client, idle: int, is_alive: bool, monkeypatch: pytest.MonkeyPatch
+        self, browser: Browser, client: Client, how: str, idle: int, is_alive: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         write(browser, a=1)
-        browser.get("/expire/5")
+        if how == "set_expiry":
+            browser.get("/expire/5")
         parse = Session.parse.__func__  # type: ignore[attr-defined]
         monkeypatch.setattr(Session, "parse", classmethod(lambda cls, answer: parse(cls, {**answer, "idle": idle})))
-        assert ("a" in browser.get("/read").json()) is is_alive
+        with override_settings(SESSION_COOKIE_AGE=5 if how == "SESSION_COOKIE_AGE" else 1000):
+            assert ("a" in browser.get("/read").json()) is is_alive
         assert (client.get(token_of(browser)) is not None) is is_alive
 
     def test_is_the_cookie_age_by_default(self, browser: Browser, client: Client) -> None:
