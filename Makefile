@@ -42,7 +42,7 @@ OTHER_PYTHON = $(shell for python in python3.14 python3.13 python3.12 python3.11
 # A task first checks what it needs, and then builds.
 .NOTPARALLEL:
 .PHONY: docker redis node valgrind python3.13 address
-.PHONY: help dev key test test-clients lint format lock clean build local e2e deploy smoke soak fuzz bench bench-quick bench-instructions
+.PHONY: help dev key test test-clients lint format lock clean build local e2e deploy smoke soak fuzz bench bench-quick bench-instructions parallel
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -98,6 +98,9 @@ bench-quick: redis $(BENCH) ## measure the operations in under a minute
 
 bench-instructions: valgrind $(BENCH) ## count Redis's instructions per operation (ARGS="get redis-sessions"; needs Valgrind)
 	@$(BENCH)/bin/python -m benchmarks.instructions $(ARGS)
+
+parallel: redis $(CLIENTS) ## compare frameworks' sessions in parallel requests, and write docs/clients.md's table (10 seconds)
+	@$(CLIENTS)/bin/python -m benchmarks.parallel
 
 lint: $(READY) $(CHECKOV) $(CLIENTS) ## check style, types and the template
 	$(BIN)/ruff check
