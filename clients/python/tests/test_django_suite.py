@@ -35,7 +35,8 @@ def download_sources(folder: Path) -> Path:
         [pin] = re.findall(rf"^django=={re.escape(version)} (?:.*\\\n)+.*\n", PINS.read_text(), re.MULTILINE)
         pins.write_text(pin)
         subprocess.run(
-            [ROOT / ".venv/bin/python", "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
+            [ROOT / ".venv/bin/python", "-m", "pip", "--python", sys.executable, "download",
+             "--quiet", "--disable-pip-version-check", "--no-deps",
              "--no-binary=Django", "--require-hashes", "--dest", folder, "--requirement", pins],
             check=True,
         )  # fmt: skip
