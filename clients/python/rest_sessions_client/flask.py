@@ -12,6 +12,7 @@ session.logout()
 """
 
 import json
+from collections.abc import Iterator
 from typing import Any, cast
 
 from flask import Flask, Request, Response
@@ -21,18 +22,20 @@ from flask.sessions import SessionInterface, SessionMixin
 from rest_sessions_client.client import Client
 from rest_sessions_client.state import MAX_TTL, MIN_TTL, UNKNOWN_IP, OnUnavailable, RequestSession, SessionState
 
-# It keeps what Flask's own sessions keep, such as tuples, dates and UUIDs. What JSON can hold stays plain JSON.
+# That of Flask's own sessions: it tags tuples, dates, UUIDs and bytes. What JSON can hold stays plain JSON.
 _SERIALIZER = TaggedJSONSerializer()
 
 
 class Session(RequestSession, SessionMixin):
-    """`flask.session`. It is loaded when it is first used."""
+    """`flask.session`. It is loaded when it is first used, and keeps what Flask's own sessions keep."""
 
     def __init__(self, client: Client, state: SessionState, ttl: int, lifetime: int | None) -> None:
         super().__init__(state, ttl, lifetime)
         self._client = client
         # Set it before the first use: then the session is read without being used, as a polling view should.
         self.peek = False
+        # None until the session is loaded.
+        self._loaded: dict[str, Any] | None = None
 
     def login(
         self,
@@ -55,6 +58,11 @@ class Session(RequestSession, SessionMixin):
         """Ends the session. Raises Unavailable if the service is away: then the user is still logged in."""
         self._client.run(self._logout())
 
+    def clear(self) -> None:
+        """Removes all data. If none are added afterwards, the session ends with the response."""
+        self._values().clear()
+        self._is_cleared = True
+
     @property
     def new(self) -> bool:  # type: ignore[override]
         """Whether there is no session yet."""
@@ -64,26 +72,19 @@ class Session(RequestSession, SessionMixin):
     @property
     def modified(self) -> bool:
         """Whether something has changed. It need not be set."""
-        return self._loaded is not None and bool(self._state.changes(self._encoded()))
+        return bool(self._state.changes(self._encoded()))
 
     @modified.setter
     def modified(self, value: bool) -> None:
         """Does nothing: what has changed is seen by itself."""
 
-    def _values(self) -> dict[str, Any]:
-        if self._loaded is None:
-            self._client.run(self._load(peek=self.peek))
-        return cast("dict[str, Any]", self._loaded)
-
-    def _encode(self, value: Any) -> Any:
-        return _SERIALIZER.tag(value)
-
-    def _decode(self, value: Any) -> Any:
-        return _SERIALIZER.loads(json.dumps(value))
-
     def save(self) -> str | None:
         """Sends what has changed. Returns what the cookie becomes: a token, "" for none, None if it stays as it is."""
-        self._client.run(self._save())
+        if self._loaded is not None:
+            is_permanence_new = "_permanent" in self._state.changes(self._encoded())
+            self._client.run(self._save())
+            if is_permanence_new and self._state.new_cookie is None and not self._state.is_read_only:
+                return self._state.token
         return self._state.new_cookie
 
     def cookie_age(self) -> int | None:
@@ -91,6 +92,38 @@ class Session(RequestSession, SessionMixin):
         if self._state.remaining is not None:
             return self._state.remaining
         return MAX_TTL if self.permanent else None
+
+    def popitem(self) -> tuple[str, Any]:
+        """Removes the last item, as a dict does."""
+        return self._values().popitem()
+
+    def copy(self) -> dict[str, Any]:
+        """The data as a dict."""
+        return self._values().copy()
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values()[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._values()[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self._values()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values())
+
+    def __len__(self) -> int:
+        return len(self._values())
+
+    def _values(self) -> dict[str, Any]:
+        if self._loaded is None:
+            data = self._client.run(self._state.load(peek=self.peek))
+            self._loaded = {key: _SERIALIZER.loads(json.dumps(value)) for key, value in data.items()}
+        return self._loaded
+
+    def _encoded(self) -> dict[str, Any]:
+        return {key: json.loads(_SERIALIZER.dumps(value)) for key, value in self._values().items()}
 
 
 class RestSessions(SessionInterface):

@@ -26,7 +26,7 @@ from rest_sessions_client.state import MAX_TTL, OnUnavailable, RequestSession, S
 _TWO_WEEKS = 1_209_600
 
 
-class Session(RequestSession):
+class Session(RequestSession, dict[str, Any]):
     """`request.session`. It is loaded before the application runs. If that fails, its first use raises the error."""
 
     def __init__(self, client: AsyncClient, state: SessionState, ttl: int, lifetime: int | None) -> None:
@@ -36,13 +36,20 @@ class Session(RequestSession):
         # Whether the application has used it, so that the response varies with the cookie.
         self.accessed = False
 
+    def mark_accessed(self) -> None:
+        """Called by Starlette when the application takes `request.session`."""
+        self.accessed = True
+        if self._failure is not None:
+            raise self._failure
+
     async def load(self, *, peek: bool) -> None:
         """Reads the session from the service."""
         try:
-            await self._client.run(self._load(peek=peek))
+            self.update(await self._client.run(self._state.load(peek=peek)))
         except ApiError as error:
             # A page that does not use the session works without the service.
             self._failure = error
+            self._state.is_read_only = True
 
     async def login(
         self,
@@ -65,6 +72,11 @@ class Session(RequestSession):
         """Ends the session. Raises Unavailable if the service is away: then the user is still logged in."""
         await self._client.run(self._logout())
 
+    def clear(self) -> None:
+        """Removes all data. If none are added afterwards, the session ends with the response."""
+        super().clear()
+        self._is_cleared = True
+
     async def save(self) -> str | None:
         """Sends what has changed. Returns what the cookie becomes: a token, "" for none, None if it stays as it is."""
         await self._client.run(self._save())
@@ -75,10 +87,10 @@ class Session(RequestSession):
         return MAX_TTL if self._state.remaining is None else self._state.remaining
 
     def _values(self) -> dict[str, Any]:
-        self.accessed = True
-        if self._loaded is None:
-            raise self._failure or RuntimeError("The session is not loaded yet")
-        return self._loaded
+        return self
+
+    def _encoded(self) -> dict[str, Any]:
+        return self
 
 
 class SessionMiddleware:

@@ -3,7 +3,7 @@
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeGuard
 
 from rest_sessions_client.calls import Calls, Steps
@@ -200,18 +200,17 @@ class SessionState:
         self._saved = _texts(data)
 
 
-class RequestSession(MutableMapping[str, Any]):
-    """A session as Flask and Starlette give it to the application: a mapping whose changes go with the response.
+class RequestSession:
+    """What the sessions of Flask and Starlette have in common, beside being mappings.
 
-    A changed value inside a value is noticed as well.
+    Their changes go with the response. A change inside a value is noticed as well.
     """
 
     def __init__(self, state: SessionState, ttl: int, lifetime: int | None) -> None:
         self._state = state
         self._ttl = ttl
         self._lifetime = lifetime
-        # None until the session is loaded.
-        self._loaded: dict[str, Any] | None = None
+        # A session that the application has cleared, and that stays empty, ends with the response.
         self._is_cleared = False
 
     @property
@@ -226,62 +225,32 @@ class RequestSession(MutableMapping[str, Any]):
         self._values()
         return self._state.handle
 
-    def clear(self) -> None:
-        """Removes all data. If none are added afterwards, the session ends with the response."""
-        self._values().clear()
-        self._is_cleared = True
-
-    def __getitem__(self, key: str) -> Any:
-        return self._values()[key]
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self._values()[key] = value
-
-    def __delitem__(self, key: str) -> None:
-        del self._values()[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values())
-
-    def __len__(self) -> int:
-        return len(self._values())
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {'a user' if self._state.user else 'a visitor'}>"
 
     def _values(self) -> dict[str, Any]:
-        """The data. Loads them, or raises what made that fail."""
+        """The data, which are loaded."""
         raise NotImplementedError
 
-    def _encode(self, value: Any) -> Any:
-        """What JSON can hold, for a value of the application."""
-        return value
-
-    def _decode(self, value: Any) -> Any:
-        """The value of the application, for what `_encode` made of it."""
-        return value
-
-    def _load(self, *, peek: bool = False) -> Steps[None]:
-        data = yield from self._state.load(peek=peek)
-        self._loaded = {key: self._decode(value) for key, value in data.items()}
+    def _encoded(self) -> dict[str, Any]:
+        """The data as JSON can hold them."""
+        raise NotImplementedError
 
     def _save(self) -> Steps[None]:
-        if self._loaded is None:
-            return
-        if not self._loaded and self._state.token is None:
+        data = self._encoded()
+        if not data and self._state.token is None:
             # No session is made for nothing.
             return
-        if not self._loaded and self._is_cleared and not self._state.is_read_only:
+        if not data and self._is_cleared and not self._state.is_read_only:
             yield from self._logout()
             return
-        is_saved = yield from self._state.save(self._encoded(), ttl=self._ttl, lifetime=self._lifetime)
+        is_saved = yield from self._state.save(data, ttl=self._ttl, lifetime=self._lifetime)
         if not is_saved:
             _logger.warning("A session ended during a request, for example by a logout: its changes are dropped")
 
     def _login(
         self, user: str, ttl: int | None, lifetime: int | None, max: int | None, over: str | None
     ) -> Steps[None]:
-        self._values()
         return self._state.replace(
             self._encoded(), user, ttl=ttl or self._ttl, lifetime=lifetime or self._lifetime, max=max, over=over
         )
@@ -289,10 +258,7 @@ class RequestSession(MutableMapping[str, Any]):
     def _logout(self) -> Steps[None]:
         yield from self._state.end()
         self._state.forget()
-        self._loaded = {}
-
-    def _encoded(self) -> dict[str, Any]:
-        return {key: self._encode(value) for key, value in (self._loaded or {}).items()}
+        self._values().clear()
 
 
 def _accepted(ttl: int) -> int:

@@ -53,7 +53,7 @@ class Site:
         return JSONResponse("no session")
 
     async def read(self, request: Request) -> Response:
-        return JSONResponse({"data": dict(request.session), "user": request.session.user})  # type: ignore[attr-defined]
+        return JSONResponse({"data": request.session, "user": request.session.user})  # type: ignore[attr-defined]
 
     async def polled(self, request: Request) -> Response:
         return await self.read(request)
