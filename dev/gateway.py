@@ -23,6 +23,8 @@ from samcli.local.apigw.local_apigw_service import LocalApigwService
 from samcli.local.lambdafn.exceptions import FunctionNotFound
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from dev.connection import KeptConnection
+
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "template.yaml"
 DOCUMENT = ROOT / "docs" / "openapi.yaml"
@@ -46,8 +48,7 @@ os.environ["SAM_CLI_TELEMETRY"] = "0"
 os.environ["__SAM_CLI_APP_DIR"] = str(ROOT / ".venv" / "sam-cli")
 # It warns, in colours, that an authorizer may behave differently in AWS.
 logging.getLogger("samcli").setLevel(logging.ERROR)
-# The server logs the path of every request, and the gateway that of every refused one. Paths contain tokens.
-logging.getLogger("werkzeug").setLevel(logging.ERROR)
+# It logs the path of every refused request. Paths contain tokens.
 logging.getLogger("samcli.local.apigw.local_apigw_service").setLevel(logging.CRITICAL)
 
 Handler = Callable[[dict[str, Any], Any], Any]
@@ -137,7 +138,7 @@ class Gateway:
         # A thousand clients may connect at once. With a shorter queue, some would wait seconds before they retry.
         BaseWSGIServer.request_queue_size = 1024
         # SAM's own `run` raises an Exception on SIGTERM, and the server goes on if that happens while it accepts.
-        return make_server(host, port, service.app, threaded=True)
+        return make_server(host, port, service.app, threaded=True, request_handler=KeptConnection)
 
 
 class _Service(LocalApigwService):  # type: ignore[misc]

@@ -64,6 +64,24 @@ def test_ends_the_server_that_it_started(how: signal.Signals) -> None:
     assert not Path(f"/proc/{children[0]}").exists()
 
 
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ends_though_connections_are_kept(how: signal.Signals) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        dev = Dev({})
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with (
+        httpx.Client(base_url=dev.url) as kept,
+        socket.create_connection((LOOPBACK, dev.port)),
+        socket.create_connection((LOOPBACK, dev.port)) as sending,
+    ):
+        sending.sendall(b"POST /nothing HTTP/1.1\r\nContent-Length: 10\r\n\r\nhello")
+        assert kept.get("/ping").text == "PONG"
+        assert dev.stop(how) == ""
+    assert dev.process.returncode == 0
+
+
 def test_ends_where_ctrl_c_is_ignored() -> None:
     """As in a script's background, where a shell ignores SIGINT."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
