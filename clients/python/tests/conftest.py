@@ -3,6 +3,7 @@ import os
 import re
 import socket
 import subprocess
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,9 @@ class Service:
         for line in self.process.stdout:
             self.greeting += line
             if line.startswith("Ctrl-C"):
+                # A full pipe would stop the service at its next line of the audit log.
+                self._reader = threading.Thread(target=self.process.stdout.read)
+                self._reader.start()
                 return
         raise RuntimeError(f"make dev did not start:\n{self.greeting}")
 
@@ -52,7 +56,9 @@ class Service:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.communicate(timeout=20)
+        self.process.wait(timeout=20)
+        self._reader.join()
+        self.process.stdout.close()
 
 
 @contextlib.contextmanager
@@ -62,6 +68,14 @@ def running_service(**environment: str) -> Iterator[Service]:
         yield service
     finally:
         service.stop()
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proxies of this machine do not serve loopback."""
+    for name in ("http_proxy", "https_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
 
 
 @pytest.fixture(scope="session")
