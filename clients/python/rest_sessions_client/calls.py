@@ -8,6 +8,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
@@ -31,6 +32,8 @@ _OK, _BAD_REQUEST, _CONFLICT = 200, 400, 409
 _MAX_ATTEMPTS = 100
 # API Gateway and proxies change a path that contains these, so that two users could become one.
 _UNSAFE = re.compile(r"[/?%]|^\.{0,2}$")
+# It has no form in a URL.
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,8 @@ class Calls:
         afterwards: more end, least recently used first, or with over="refuse" TooManySessions is raised. `token` is the
         caller's own token; TokenInUse is raised if a session has or had it.
         """
-        answer = yield from self._call(
+        return self._call(
+            Created.parse,
             "PUT",
             ("create",) if id is None else ("create", id),
             {
@@ -117,7 +121,6 @@ class Calls:
             },
             data,
         )
-        return Created.parse(answer)
 
     def get(self, token: str, *, peek: bool = False, details: bool = False) -> Steps[Session | None]:
         """Reads a session. This is a use of it: the idle timeout starts again, unless with `peek`."""
@@ -147,26 +150,22 @@ class Calls:
 
     def rotate(self, token: str, *, grace: int | None = None) -> Steps[str | None]:
         """Gives the session a new token. The old one works until `grace` seconds after the first use of the new one."""
-        answer = yield from self._call("POST", ("rotate", token), {"grace": grace})
-        return answer.get("token")
+        return self._call(_token_or_none, "POST", ("rotate", token), {"grace": grace})
 
     def kill(self, token: str) -> Steps[int]:
         """Ends a session. Returns 1, or 0 if there was none."""
-        answer = yield from self._call("DELETE", ("kill", token))
-        return int(answer["kill"])
+        return self._call(_number("kill"), "DELETE", ("kill", token))
 
     def killsoid(self, id: str, *, handle: str | None = None, except_: str | None = None) -> Steps[int]:
         """Ends all sessions of a user, or only that with `handle`, or all but that with `except_`. Returns how many.
 
         Raises Conflict, and ends nothing, if `except_` is the handle of no live session of this user.
         """
-        answer = yield from self._call("DELETE", ("killsoid", id), {"handle": handle, "except": except_})
-        return int(answer["kill"])
+        return self._call(_number("kill"), "DELETE", ("killsoid", id), {"handle": handle, "except": except_})
 
     def killall(self) -> Steps[int]:
         """Ends all sessions of the app. Returns how many."""
-        answer = yield from self._call("DELETE", ("killall",))
-        return int(answer["kill"])
+        return self._call(_number("kill"), "DELETE", ("killall",))
 
     def soid(
         self, id: str, *, limit: int | None = None, cursor: str | None = None, details: bool = False
@@ -184,8 +183,7 @@ class Calls:
 
     def activity(self, dt: int) -> Steps[int]:
         """How many users were active in the last `dt` seconds."""
-        answer = yield from self._call("GET", ("activity",), {"dt": dt})
-        return int(answer["activity"])
+        return self._call(_number("activity"), "GET", ("activity",), {"dt": dt})
 
     def apps(self, *, limit: int | None = None, cursor: str | None = None) -> Steps[Page[App]]:
         """The apps that the key may use, by name."""
@@ -194,7 +192,9 @@ class Calls:
     def ping(self) -> Steps[str]:
         """Returns "PONG" if the service and its store answer."""
         answer = yield from self._send("GET", "/ping", None, may_repeat=True)
-        return answer.body.decode()
+        if answer.body != b"PONG":
+            raise _unexpected(answer)
+        return "PONG"
 
     def update(self, token: str, change: Callable[[dict[str, Any]], Data]) -> Steps[Session | None]:
         """Changes data that depend on themselves, such as a counter, and loses no write of another.
@@ -230,42 +230,46 @@ class Calls:
     def _session(
         self, method: str, path: tuple[str, ...], query: Data, data: Data | None = None, *, may_repeat: bool = True
     ) -> Steps[Session | None]:
-        answer = yield from self._call(method, path, query, data, may_repeat=may_repeat)
-        return Session.parse(answer) if answer else None
+        return self._call(_session_or_none, method, path, query, data, may_repeat=may_repeat)
 
     def _page(self, path: tuple[str, ...] | None, query: Data, name: str, parse: Callable[[Data], T]) -> Steps[Page[T]]:
-        answer = yield from self._call("GET", path, query)
-        return Page([parse(item) for item in answer[name]], answer.get("next"))
+        def parse_page(answer: Data) -> Page[T]:
+            return Page([parse(item) for item in answer[name]], answer.get("next"))
+
+        return self._call(parse_page, "GET", path, query)
 
     def _call(
         self,
+        parse: Callable[[Data], T],
         method: str,
         path: tuple[str, ...] | None,
         query: Data | None = None,
         data: Data | None = None,
         *,
         may_repeat: bool = True,
-    ) -> Steps[dict[str, Any]]:
+    ) -> Steps[T]:
         """Calls a route of the app, or `/apps` without a path. A session that is missing is an empty answer."""
         segments = ("apps",) if path is None else (self._app, *path)
         if any(_UNSAFE.search(segment) for segment in segments):
             raise InvalidFormat("An app, id or token must not be empty, only dots, or contain / ? %", _BAD_REQUEST)
-        url = "".join("/" + quote(segment, safe="") for segment in segments)
         given = {
             name: 1 if value is True else value
             for name, value in (query or {}).items()
             if value is not None and value is not False
         }
+        if any(_HALF_PAIR.search(str(text)) for text in (*segments, *given.values())):
+            raise InvalidFormat("An id or a parameter must not contain half of a surrogate pair", _BAD_REQUEST)
+        url = "".join("/" + quote(segment, safe="") for segment in segments)
         body = None
         if data is not None:
             text = json.dumps(dict(data), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-            # Half a surrogate pair is refused by the service, in words.
+            # Half a surrogate pair in the data is refused by the service, in words.
             body = text.encode("utf-8", "surrogatepass")
         try:
             answer = yield from self._send(method, f"{url}?{urlencode(given)}", body, may_repeat=may_repeat)
         except SessionNotFound:
-            return {}
-        return _parsed(answer)
+            answer = Answer(_OK, None, b"{}")
+        return _parsed(answer, parse)
 
     def _send(self, method: str, path: str, body: bytes | None, *, may_repeat: bool) -> Steps[Answer]:
         """Sends a request, and again, once, if the service asks for that or the connection was lost."""
@@ -288,11 +292,26 @@ def _checked(answer: Answer | NoAnswer) -> Answer:
     return answer
 
 
-def _parsed(answer: Answer) -> dict[str, Any]:
-    try:
-        parsed = json.loads(answer.body)
-    except ValueError:
-        parsed = None
-    if not isinstance(parsed, dict):
-        raise UnexpectedAnswer("Not a REST Sessions API, whose answers are JSON objects: check the URL", answer.status)
-    return parsed
+def _parsed(answer: Answer, parse: Callable[[Data], T]) -> T:
+    # These errors may hold the answer, with its token or data: no error is raised while they are handled.
+    with suppress(ValueError, TypeError, KeyError):
+        members = json.loads(answer.body)
+        if isinstance(members, dict):
+            return parse(members)
+    raise _unexpected(answer)
+
+
+def _unexpected(answer: Answer) -> UnexpectedAnswer:
+    return UnexpectedAnswer("This is no answer of a REST Sessions API: check the URL", answer.status)
+
+
+def _session_or_none(answer: Data) -> Session | None:
+    return Session.parse(answer) if answer else None
+
+
+def _token_or_none(answer: Data) -> str | None:
+    return str(answer["token"]) if answer else None
+
+
+def _number(name: str) -> Callable[[Data], int]:
+    return lambda answer: int(answer[name])

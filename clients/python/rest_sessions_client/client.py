@@ -4,6 +4,7 @@ import os
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from functools import wraps
 from importlib.metadata import version
 from types import TracebackType
@@ -97,6 +98,8 @@ class _Operations:
                 raise ConfigurationError("The key has a space, or a character outside ASCII")
             self._headers["Authorization"] = f"Bearer {key}"
         self.calls = Calls(app or _setting("APP"), timeout)
+        # What httpx2's transports get. We do not use its clients: they log each URL, and so the tokens.
+        self._options: dict[str, Any] = {"limits": _LIMITS, "proxy": _proxy_for(self._url)}
 
     create = _Operation(Calls.create)
     get = _Operation(Calls.get)
@@ -116,20 +119,13 @@ class _Operations:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._url}>"
 
-    def _options(self) -> dict[str, Any]:
-        """What httpx2's transports get. We do not use its clients: they log each URL, and so the tokens."""
-        address = urlsplit(self._url)
-        proxy = None if proxy_bypass(address.hostname or "") else getproxies().get(address.scheme)
-        return {"limits": _LIMITS, "proxy": httpx2.Proxy(proxy) if proxy else None}
-
     def _request(self, request: Request) -> httpx2.Request:
-        seconds = max(request.deadline - time.monotonic(), 0.001)
         return httpx2.Request(
             request.method,
             self._url + request.path,
             headers=self._headers,
             content=request.body,
-            extensions={"timeout": httpx2.Timeout(seconds).as_dict()},
+            extensions={"timeout": httpx2.Timeout(_seconds_until(request.deadline)).as_dict()},
         )
 
 
@@ -143,8 +139,9 @@ class Client(_Operations):
         self._open()
 
     def _open(self) -> None:
+        # In this order: another thread must not see the process before it sees the connections.
+        self._transport = httpx2.HTTPTransport(**self._options)
         self._process = os.getpid()
-        self._transport = httpx2.HTTPTransport(**self._options())
 
     def run(self, steps: Steps[T]) -> T:
         """Runs the steps of a call, or of several."""
@@ -189,12 +186,17 @@ class Client(_Operations):
         try:
             response = self._transport.handle_request(self._request(step))
             try:
-                body = response.read()
+                body = bytearray()
+                for part in response.iter_bytes():
+                    body += part
+                    if time.monotonic() > step.deadline:
+                        # httpx2 limits the wait for each part of the answer, not for all of them.
+                        return _no_answer(TimeoutError())
             finally:
                 response.close()
         except httpx2.RequestError as error:
             return _no_answer(error)
-        return Answer(response.status_code, response.headers.get("retry-after"), body)
+        return Answer(response.status_code, response.headers.get("retry-after"), bytes(body))
 
 
 class AsyncClient(_Operations):
@@ -248,15 +250,17 @@ class AsyncClient(_Operations):
             return None
         transport = self._transport.get(None)
         if transport is None:
-            transport = httpx2.AsyncHTTPTransport(**self._options())
+            transport = httpx2.AsyncHTTPTransport(**self._options)
             self._transport.set(transport)
         try:
-            response = await transport.handle_async_request(self._request(step))
-            try:
-                body = await response.aread()
-            finally:
-                await response.aclose()
-        except httpx2.RequestError as error:
+            # httpx2 limits the wait for each part of the answer, not for all of them.
+            with anyio.fail_after(_seconds_until(step.deadline)):
+                response = await transport.handle_async_request(self._request(step))
+                try:
+                    body = await response.aread()
+                finally:
+                    await response.aclose()
+        except (httpx2.RequestError, TimeoutError) as error:
             return _no_answer(error)
         return Answer(response.status_code, response.headers.get("retry-after"), body)
 
@@ -275,16 +279,32 @@ def _checked_url(url: str) -> str:
         port_is_valid = address.port is None or address.port
     except ValueError:
         port_is_valid = False
-    if not port_is_valid or address.scheme not in ("http", "https") or not address.hostname:
+    is_text = url.isprintable() and " " not in url
+    if not is_text or not port_is_valid or address.scheme not in ("http", "https") or not address.hostname:
         raise ConfigurationError("The URL must have the form https://HOST or http://HOST:PORT")
-    if address.username is not None or address.query or address.fragment:
+    if address.username is not None or "?" in url or "#" in url:
         raise ConfigurationError("The URL must have no user, query or fragment: the key is passed as key")
     return url.rstrip("/")
 
 
-def _no_answer(error: httpx2.RequestError) -> NoAnswer:
+def _proxy_for(url: str) -> httpx2.Proxy | None:
+    """The proxy that the environment names for a URL. Who writes no scheme means http."""
+    address = urlsplit(url)
+    proxy = None if proxy_bypass(address.hostname or "") else getproxies().get(address.scheme)
+    if not proxy:
+        return None
+    with suppress(ValueError, httpx2.InvalidURL):
+        return httpx2.Proxy(proxy if "://" in proxy else f"http://{proxy}")
+    raise ConfigurationError(f"{address.scheme.upper()}_PROXY is not the URL of a proxy")
+
+
+def _seconds_until(deadline: float) -> float:
+    return max(deadline - time.monotonic(), 0.001)
+
+
+def _no_answer(error: httpx2.RequestError | TimeoutError) -> NoAnswer:
     """What to raise for an error of httpx2, which holds the request with its token, and may quote its headers."""
-    if isinstance(error, httpx2.TimeoutException):
+    if isinstance(error, httpx2.TimeoutException | TimeoutError):
         return NoAnswer("REST Sessions did not answer in time")
     if isinstance(error, httpx2.ConnectError):
         return NoAnswer(f"REST Sessions cannot be reached: {error}")
