@@ -69,6 +69,7 @@ class Old:
             check=True, capture_output=True, text=True,
         )  # fmt: skip
         self.sessions: list[dict[str, Any]] = [json.loads(line) for line in made.stdout.splitlines()]
+        self.clients = {app: Client(service.url, app, service.key) for app in self.apps}
 
     @property
     def live(self) -> list[dict[str, Any]]:
@@ -91,8 +92,11 @@ class Old:
         return ran
 
     def copy_of(self, session: dict[str, Any]) -> Session | None:
-        with Client(self.service.url, session["app"], self.service.key) as client:
-            return client.get(session["token"])
+        return self.clients[session["app"]].get(session["token"])
+
+    def close(self) -> None:
+        for client in self.clients.values():
+            client.close()
 
     def dump(self) -> dict[str, bytes]:
         """All that the store holds."""
@@ -103,8 +107,10 @@ class Old:
 
 
 @pytest.fixture
-def old(redis: Redis, service: Service) -> Old:
-    return Old(redis, service, 60)
+def old(redis: Redis, service: Service, request: pytest.FixtureRequest) -> Iterator[Old]:
+    old = Old(redis, service, getattr(request, "param", 60))
+    yield old
+    old.close()
 
 
 def test_copies_each_live_session(old: Old) -> None:
@@ -144,10 +150,8 @@ def test_copies_one_app(old: Old) -> None:
 def test_run_again_changes_nothing(old: Old) -> None:
     old.run()
     kept, ended = old.live[:2]
-    with Client(old.service.url, kept["app"], old.service.key) as client:
-        client.set(kept["token"], {"since": "the first run"})
-    with Client(old.service.url, ended["app"], old.service.key) as client:
-        client.kill(ended["token"])
+    old.clients[kept["app"]].set(kept["token"], {"since": "the first run"})
+    old.clients[ended["app"]].kill(ended["token"])
     ran = old.run()
     assert ran.returncode == 0
     copy = old.copy_of(kept)
@@ -156,24 +160,22 @@ def test_run_again_changes_nothing(old: Old) -> None:
     assert old.copy_of(ended) is None
 
 
-def test_broken_off_and_run_again(redis: Redis, service: Service) -> None:
-    old = Old(redis, service, 600)
+@pytest.mark.parametrize("old", [600], indirect=True)
+def test_broken_off_and_run_again(old: Old, service: Service) -> None:
     process = subprocess.Popen(
         old.command(), env={"REST_SESSIONS_KEY": service.key}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    with Client(service.url, old.apps[0], service.key) as client:
-        deadline = time.monotonic() + 60
-        while not client.activity(3600):
-            assert time.monotonic() < deadline
+    deadline = time.monotonic() + 60
+    while not old.clients[old.apps[0]].activity(3600):
+        assert time.monotonic() < deadline
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)
     assert "Traceback" not in errors
     assert (process.returncode, "imported" in output) == (130, True)
     assert old.run().returncode == 0
     assert all(old.copy_of(session) is not None for session in old.live)
-    for app in old.apps:
-        with Client(service.url, app, service.key) as client:
-            assert len(list(client.soapp(3600))) == len([one for one in old.live if one["app"] == app])
+    for app, client in old.clients.items():
+        assert len(list(client.soapp(3600))) == len([one for one in old.live if one["app"] == app])
 
 
 def test_tells_what_it_skips_and_why(old: Old) -> None:
@@ -229,7 +231,7 @@ def test_stops_when_the_service_goes_away(old: Old) -> None:
 def test_a_session_that_was_killed_is_not_revived(old: Old) -> None:
     old.run()
     session = old.live[0]
-    with Client(old.service.url, session["app"], old.service.key) as client:
-        client.kill(session["token"])
-        with pytest.raises(TokenInUse):
-            client.create(session["id"], ip="192.0.2.7", token=session["token"])
+    client = old.clients[session["app"]]
+    client.kill(session["token"])
+    with pytest.raises(TokenInUse):
+        client.create(session["id"], ip="192.0.2.7", token=session["token"])
