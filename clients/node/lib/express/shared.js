@@ -1,0 +1,66 @@
+import { createHmac, randomBytes } from "node:crypto";
+
+import expressSession from "express-session";
+
+import { RestSessionsStore, states } from "./store.js";
+import { generateToken, isToken } from "./tokens.js";
+
+/**
+ * express-session with the cookie of all other platforms, which is the token as it is.
+ *
+ * express-session signs its cookie. The token has more random bits than the signature, so signing adds nothing. The
+ * incoming token is signed with a secret that only this process has, and the outgoing one loses its signature. A token
+ * that the service does not know is never adopted: express-session then makes a new one.
+ */
+export function sharedSession({ name = "session", cookie, store = new RestSessionsStore(), ...options } = {}) {
+  const secret = randomBytes(32).toString("hex");
+  const middleware = expressSession({
+    resave: false,
+    saveUninitialized: false,
+    ...options,
+    name,
+    store,
+    secret,
+    genid: generateToken,
+    cookie: typeof cookie === "function" ? cookie : { sameSite: "lax", secure: "auto", ...cookie },
+  });
+  return (req, res, next) => {
+    const { writeHead } = res;
+    // express-session's own, which sets the cookie, comes to wrap this one and runs before it.
+    res.writeHead = function (...args) {
+      shareCookie(res, req.session, name);
+      return writeHead.apply(this, args);
+    };
+    const { cookie: header } = req.headers;
+    if (header) req.headers.cookie = signed(header, name, secret);
+    middleware(req, res, (error) => {
+      // The application, and whatever it forwards the request to, gets what the browser sent.
+      if (header) req.headers.cookie = header;
+      next(error);
+    });
+  };
+}
+
+/** A Cookie header whose session token, if it has one, is signed as express-session does it. */
+function signed(header, name, secret) {
+  const pairs = header.split(";");
+  // Of several with this name express-session takes the first.
+  const place = pairs.findIndex((pair) => pair.split("=", 1)[0].trim() === name);
+  const token = pairs[place]?.replace(/^[^=]*=/, "").trim();
+  if (!isToken(token)) return header;
+  const signature = createHmac("sha256", secret).update(token).digest("base64").replace(/=+$/, "");
+  pairs[place] = ` ${name}=s:${token}.${signature}`;
+  return pairs.join(";");
+}
+
+/** Makes the cookie that express-session has set, or has not, what the browser is to have. */
+function shareCookie(res, session, name) {
+  const { isClosed, newToken } = states.get(session) ?? {};
+  const cookies = [res.getHeader("Set-Cookie") ?? []].flat();
+  const own = cookies.find((cookie) => cookie.startsWith(`${name}=s%3A`));
+  const shared = newToken ? session.cookie.serialize(name, newToken) : own?.replace(/=s%3A([^;]*)\.[^.;]*/, "=$1");
+  if (!shared) return;
+  const others = cookies.filter((cookie) => cookie !== own);
+  // A login has replaced a session that is closed, and another response sets its cookie.
+  res.setHeader("Set-Cookie", isClosed ? others : [...others, shared]);
+}
