@@ -8,6 +8,7 @@ READY := $(VENV)/ready
 CHECKOV := $(VENV)/checkov
 BENCH := $(VENV)/bench
 CLIENTS := $(VENV)/clients
+NODE_CLIENT := clients/node/node_modules/.package-lock.json
 LAYER := .aws-sam/build/SessionsLayer/python
 REQUIREMENTS := layers/sessions/requirements.txt requirements-dev.txt requirements-uv.txt
 
@@ -68,8 +69,10 @@ local: docker build ## serve the built stack in Lambda's containers, with Valkey
 test: $(READY) ## run the tests (ARGS= adds options for pytest)
 	$(BIN)/pytest $(ARGS)
 
-test-clients: $(CLIENTS) ## run the tests of the clients against make dev (ARGS= adds options for pytest)
+test-clients: node $(CLIENTS) $(NODE_CLIENT) ## run the tests of the clients against make dev (ARGS= adds options for pytest; needs Node)
 	cd clients/python && PYTHONPATH= $(CURDIR)/$(CLIENTS)/bin/pytest $(ARGS)
+	cd clients/php && PYTHONPATH= $(CURDIR)/$(CLIENTS)/bin/pytest tests $(ARGS)
+	cd clients/node && node --test
 
 e2e: docker build ## run the end-to-end tests against the built stack in containers (needs Docker)
 	$(BIN)/pytest tests/e2e $(ARGS)
@@ -125,7 +128,7 @@ lock: $(READY) ## pin the packages in the *.in files again
 	grep -A 100 '^uv==' requirements-dev.txt | awk 'NR > 1 && /^[a-z]/ { exit } !/# via/' > requirements-uv.txt
 
 clean: ## remove everything that these tasks created
-	rm -rf $(VENV) .aws-sam benchmarks/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) .aws-sam benchmarks/node/node_modules clients/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
 # What a task needs that it does not install. It says so before it installs or builds anything.
 docker:
@@ -140,8 +143,8 @@ valgrind:
 		{ echo "This needs Valgrind and redis-server. Install them (Debian, Ubuntu: apt install valgrind redis-server)."; exit 1; }
 
 node:
-	@command -v node >/dev/null && command -v npm >/dev/null || \
-		{ echo "This needs Node and npm, for redis-sessions. make bench-quick works without them."; exit 1; }
+	@node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null && command -v npm >/dev/null || \
+		{ echo "This needs Node and npm, Node 20 or newer. make test and make bench-quick work without them."; exit 1; }
 
 python3.13:
 	@test -n "$(LAMBDA_PYTHON)" || \
@@ -183,4 +186,8 @@ $(CLIENTS): $(READY) requirements-clients.txt clients/python/pyproject.toml
 	@$(BIN)/uv venv -q --clear --python $(BIN)/python $@
 	@$(call install,$@,requirements-clients.txt)
 	@$(BIN)/uv pip install -q --python $@/bin/python --no-deps --no-build-isolation --editable clients/python
+	@touch $@
+
+$(NODE_CLIENT): clients/node/package-lock.json
+	cd clients/node && npm ci --no-audit --no-fund --silent
 	@touch $@
