@@ -32,6 +32,8 @@ _OK, _BAD_REQUEST, _CONFLICT = 200, 400, 409
 _MAX_ATTEMPTS = 100
 # API Gateway and proxies change a path that contains these, so that two users could become one.
 _UNSAFE = re.compile(r"[/?%]|^\.{0,2}$")
+# What `killsoid` ends without a handle. It is no text, so that no text can mean it.
+_ALL: Any = object()
 # It has no form in a URL.
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 
@@ -156,12 +158,16 @@ class Calls:
         """Ends a session. Returns 1, or 0 if there was none."""
         return self._call(_number("kill"), "DELETE", ("kill", token))
 
-    def killsoid(self, id: str, *, handle: str | None = None, except_: str | None = None) -> Steps[int]:
+    def killsoid(self, id: str, *, handle: str = _ALL, except_: str = _ALL) -> Steps[int]:
         """Ends all sessions of a user, or only that with `handle`, or all but that with `except_`. Returns how many.
 
         Raises Conflict, and ends nothing, if `except_` is the handle of no live session of this user.
         """
-        return self._call(_number("kill"), "DELETE", ("killsoid", id), {"handle": handle, "except": except_})
+        given = {name: value for name, value in (("handle", handle), ("except", except_)) if value is not _ALL}
+        if None in given.values():
+            # A handle that is missing must not end all sessions.
+            raise InvalidFormat("A handle must not be None", _BAD_REQUEST)
+        return self._call(_number("kill"), "DELETE", ("killsoid", id), given)
 
     def killall(self) -> Steps[int]:
         """Ends all sessions of the app. Returns how many."""

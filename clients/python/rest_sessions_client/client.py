@@ -1,9 +1,10 @@
 """The clients: `Client` for threads, `AsyncClient` for asyncio and trio. Both have the operations of `Calls`."""
 
+import asyncio
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import suppress
 from functools import wraps
 from importlib.metadata import version
@@ -14,10 +15,10 @@ from urllib.request import getproxies, proxy_bypass
 
 import anyio
 import httpx2
-from anyio.lowlevel import RunVar
+from anyio.lowlevel import EventLoopToken, current_token
 
 from rest_sessions_client.calls import Answer, Calls, Page, Pause, Request, Steps
-from rest_sessions_client.errors import ConfigurationError, ConnectionLost, NoAnswer
+from rest_sessions_client.errors import ApiError, ConfigurationError, ConnectionLost, NoAnswer
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,7 +30,7 @@ _LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=None, ke
 
 
 class _Operation(Generic[P, T]):
-    """A method of both clients, made of the steps of a call: it returns the result, or an awaitable of it."""
+    """A method of both clients, made of the steps of a call: it returns the result, or a coroutine for it."""
 
     def __init__(self, steps: Callable[Concatenate[Calls, P], Steps[T]]) -> None:
         self._steps = steps
@@ -39,7 +40,7 @@ class _Operation(Generic[P, T]):
     @overload
     def __get__(self, client: "Client", owner: type) -> Callable[P, T]: ...
     @overload
-    def __get__(self, client: "AsyncClient", owner: type) -> Callable[P, Awaitable[T]]: ...
+    def __get__(self, client: "AsyncClient", owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
 
     def __get__(self, client: "Client | AsyncClient | None", owner: type) -> Any:
         if client is None:
@@ -153,6 +154,9 @@ class Client(_Operations):
         except StopIteration as end:
             result: T = end.value
             return result
+        except ApiError as error:
+            # A debug page shows the variables of each frame: in those of the steps is the token.
+            raise error.with_traceback(None) from None
 
     def iterate(self, page: Callable[[dict[str, str]], Steps[Page[T]]]) -> Iterator[T]:
         """The items of all pages. `page` makes the steps of the page at a cursor."""
@@ -207,7 +211,7 @@ class AsyncClient(_Operations):
     ) -> None:
         super().__init__(url, app, key, timeout)
         # A connection belongs to the event loop in which it was opened.
-        self._transport = RunVar[httpx2.AsyncHTTPTransport]("transport")
+        self._transports: dict[EventLoopToken, httpx2.AsyncHTTPTransport] = {}
 
     async def run(self, steps: Steps[T]) -> T:
         """Runs the steps of a call, or of several."""
@@ -219,6 +223,9 @@ class AsyncClient(_Operations):
         except StopIteration as end:
             result: T = end.value
             return result
+        except ApiError as error:
+            # A debug page shows the variables of each frame: in those of the steps is the token.
+            raise error.with_traceback(None) from None
 
     async def iterate(self, page: Callable[[dict[str, str]], Steps[Page[T]]]) -> AsyncIterator[T]:
         """The items of all pages. `page` makes the steps of the page at a cursor."""
@@ -231,9 +238,16 @@ class AsyncClient(_Operations):
                 return
             cursor = {"cursor": got.next}
 
+    def _open(self) -> httpx2.AsyncHTTPTransport:
+        for loop in [loop for loop in self._transports if _is_closed(loop)]:
+            # Its sockets are closed with it.
+            del self._transports[loop]
+        transport = self._transports[current_token()] = httpx2.AsyncHTTPTransport(**self._options)
+        return transport
+
     async def aclose(self) -> None:
         """Closes the connections of this event loop."""
-        if transport := self._transport.get(None):
+        if transport := self._transports.pop(current_token(), None):
             await transport.aclose()
 
     async def __aenter__(self) -> Self:
@@ -248,10 +262,7 @@ class AsyncClient(_Operations):
         if isinstance(step, Pause):
             await anyio.sleep(step.seconds)
             return None
-        transport = self._transport.get(None)
-        if transport is None:
-            transport = httpx2.AsyncHTTPTransport(**self._options)
-            self._transport.set(transport)
+        transport = self._transports.get(current_token()) or self._open()
         try:
             # httpx2 limits the wait for each part of the answer, not for all of them.
             with anyio.fail_after(_seconds_until(step.deadline)):
@@ -263,6 +274,11 @@ class AsyncClient(_Operations):
         except (httpx2.RequestError, TimeoutError) as error:
             return _no_answer(error)
         return Answer(response.status_code, response.headers.get("retry-after"), body)
+
+
+def _is_closed(loop: EventLoopToken) -> bool:
+    """Whether an event loop of asyncio is closed. Of trio's it cannot be told."""
+    return isinstance(loop.native_token, asyncio.AbstractEventLoop) and loop.native_token.is_closed()
 
 
 def _setting(name: str) -> str:

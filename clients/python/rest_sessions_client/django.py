@@ -6,6 +6,7 @@
 The middleware `rest_sessions_client.django.SessionMiddleware` takes the place of Django's own.
 """
 
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache
@@ -20,11 +21,12 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
+from django.utils.http import http_date
 
 from rest_sessions_client.client import Client
-from rest_sessions_client.errors import ConfigurationError
+from rest_sessions_client.errors import ConfigurationError, Conflict
 from rest_sessions_client.models import Session
-from rest_sessions_client.state import MIN_TTL, UNKNOWN_IP, SessionState, is_token
+from rest_sessions_client.state import MAX_TTL, MIN_TTL, UNKNOWN_IP, SessionState, accepted, is_token
 
 _CLIENT_SETTINGS = ("URL", "APP", "KEY", "TIMEOUT")
 _ON_UNAVAILABLE = "ON_UNAVAILABLE"
@@ -105,15 +107,17 @@ class SessionStore(SessionBase):  # type: ignore[misc]
     @property
     def changes_cookie(self) -> bool:
         """Whether the response sets or removes the cookie. A slow response must not undo what a login has set since."""
-        state = self._state
-        if state.new_cookie is not None:
-            return True
-        is_renewed = self._has_new_expiry or settings.SESSION_SAVE_EVERY_REQUEST
-        return is_renewed and state.token is not None and not state.is_read_only
+        return self._state.new_cookie is not None or (self._has_new_expiry and not self._state.is_read_only)
+
+    @property
+    def has_fixed_end(self) -> bool:
+        """Whether the session ends at a time that `set_expiry` was given, and not after some time without a use."""
+        return isinstance(self.get(_EXPIRY_KEY), str)
 
     def exists(self, session_key: str | None) -> bool:
         """Whether there is a session with this key. It is not used by that."""
         if self._is_cycled and session_key == self._state.token:
+            # Django's `cycle_key` ends the old session at once.
             self.save()
         if not is_token(session_key):
             return False
@@ -137,12 +141,15 @@ class SessionStore(SessionBase):  # type: ignore[misc]
             self._state.forget()
         data = self._get_session(no_load=must_create)
         user, expiry = data.get(USER_KEY), data.get(_EXPIRY_KEY)
-        ttl = self.get_expiry_age(expiry=expiry)
+        ttl = accepted(self.get_expiry_age(expiry=expiry))
         self._has_new_expiry |= _EXPIRY_KEY in self._state.changes(data)
+        is_alive = True
         if self._is_cycled or (user is not None and str(user) != self._state.user):
-            client().run(self._state.replace(data, None if user is None else str(user), ttl=ttl))
             self._is_cycled = False
-        elif not client().run(self._state.save(data, ttl=ttl, new_ttl=ttl if self._has_new_expiry else None)):
+            is_alive = client().run(self._state.replace(data, None if user is None else str(user), ttl=ttl))
+        if is_alive:
+            is_alive = client().run(self._state.save(data, ttl=ttl, new_ttl=ttl if self._has_new_expiry else None))
+        if not is_alive:
             raise UpdateError
         self._session_key = self._state.new_cookie or self._state.token
 
@@ -162,7 +169,7 @@ class SessionStore(SessionBase):  # type: ignore[misc]
 
     def cycle_key(self) -> None:
         self._get_session()
-        self._is_cycled = self._state.token is not None
+        self._is_cycled = True
         self.modified = True
 
     async def acycle_key(self) -> None:
@@ -196,8 +203,14 @@ class SessionMiddleware(middleware.SessionMiddleware):  # type: ignore[misc]
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         answer: HttpResponseBase = super().process_response(request, response)
+        cookie = answer.cookies.get(settings.SESSION_COOKIE_NAME)
+        if cookie is None:
+            return answer
         if not request.session.changes_cookie:
-            answer.cookies.pop(settings.SESSION_COOKIE_NAME, None)
+            del answer.cookies[settings.SESSION_COOKIE_NAME]
+        elif cookie["max-age"] and not request.session.has_fixed_end:
+            # The cookie is not set again, so that it has to last as long as a session that is in use.
+            cookie["max-age"], cookie["expires"] = MAX_TTL, http_date(time.time() + MAX_TTL)
         return answer
 
 
@@ -216,7 +229,10 @@ def end_other_sessions(request: HttpRequest) -> int:
 
     Raises Conflict, and ends none, if the session of the request has ended.
     """
-    return client().killsoid(_user_id(request.user), except_=request.session.handle)
+    handle = request.session.handle
+    if handle is None:
+        raise Conflict("The request has no session that could be spared")
+    return client().killsoid(_user_id(request.user), except_=handle)
 
 
 def _user_id(user: Any) -> str:

@@ -11,16 +11,27 @@ session.login(user.id)   # when the password is right
 session.logout()
 """
 
+import contextlib
 import json
+import threading
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, Self, cast
 
+import flask
 from flask import Flask, Request, Response
 from flask.json.tag import TaggedJSONSerializer
 from flask.sessions import SessionInterface, SessionMixin
 
 from rest_sessions_client.client import Client
-from rest_sessions_client.state import MAX_TTL, MIN_TTL, UNKNOWN_IP, OnUnavailable, RequestSession, SessionState
+from rest_sessions_client.errors import ApiError
+from rest_sessions_client.state import (
+    MAX_TTL,
+    UNKNOWN_IP,
+    OnUnavailable,
+    RequestSession,
+    SessionState,
+    is_over_after,
+)
 
 # That of Flask's own sessions: it tags tuples, dates, UUIDs and bytes. What JSON can hold stays plain JSON.
 _SERIALIZER = TaggedJSONSerializer()
@@ -34,8 +45,10 @@ class Session(RequestSession, SessionMixin):
         self._client = client
         # Set it before the first use: then the session is read without being used, as a polling view should.
         self.peek = False
-        # None until the session is loaded.
+        # None until the session is loaded. Threads of one request may use it at once.
         self._loaded: dict[str, Any] | None = None
+        self._failure: ApiError | None = None
+        self._lock = threading.Lock()
 
     def login(
         self,
@@ -59,7 +72,7 @@ class Session(RequestSession, SessionMixin):
         self._client.run(self._logout())
 
     def clear(self) -> None:
-        """Removes all data. If none are added afterwards, the session ends with the response."""
+        """Removes all data, and ends the session with the response. What is stored afterwards goes into a new one."""
         self._values().clear()
         self._is_cleared = True
 
@@ -80,10 +93,12 @@ class Session(RequestSession, SessionMixin):
 
     def save(self) -> str | None:
         """Sends what has changed. Returns what the cookie becomes: a token, "" for none, None if it stays as it is."""
-        if self._loaded is not None:
-            is_permanence_new = "_permanent" in self._state.changes(self._encoded())
-            self._client.run(self._save())
-            if is_permanence_new and self._state.new_cookie is None and not self._state.is_read_only:
+        if self._loaded is not None and self._failure is None:
+            data = self._encoded()
+            is_permanence_new = "_permanent" in self._state.changes(data)
+            with self._remembered_failure():
+                is_saved = self._client.run(self._save(data))
+            if is_saved and is_permanence_new and self._state.new_cookie is None and not self._state.is_read_only:
                 return self._state.token
         return self._state.new_cookie
 
@@ -116,14 +131,35 @@ class Session(RequestSession, SessionMixin):
     def __len__(self) -> int:
         return len(self._values())
 
+    def __ior__(self, other: Any) -> Self:
+        self.update(other)
+        return self
+
     def _values(self) -> dict[str, Any]:
-        if self._loaded is None:
-            data = self._client.run(self._state.load(peek=self.peek))
-            self._loaded = {key: _SERIALIZER.loads(json.dumps(value)) for key, value in data.items()}
-        return self._loaded
+        with self._lock:
+            if self._failure is not None:
+                raise self._failure
+            if self._loaded is None:
+                with self._remembered_failure():
+                    data = self._client.run(self._state.load(peek=self.peek))
+                self._loaded = {key: _SERIALIZER.loads(json.dumps(value)) for key, value in data.items()}
+            return self._loaded
+
+    @contextlib.contextmanager
+    def _remembered_failure(self) -> Iterator[None]:
+        """Keeps an error, so that an error page that uses the session as well does not wait for the service again."""
+        try:
+            yield
+        except ApiError as error:
+            self._failure = error
+            raise
 
     def _encoded(self) -> dict[str, Any]:
         return {key: json.loads(_SERIALIZER.dumps(value)) for key, value in self._values().items()}
+
+
+# The same as flask.session, with the type that has `login` and `logout`.
+session = cast("Session", flask.session)
 
 
 class RestSessions(SessionInterface):
@@ -171,7 +207,7 @@ class RestSessions(SessionInterface):
             self.client.calls,
             request.cookies.get(self.get_cookie_name(app)),
             self._on_unavailable,
-            lambda session: ttl < MIN_TTL and session.idle > ttl,
+            is_over_after(ttl),
         )
         state.ip = request.remote_addr or UNKNOWN_IP
         state.user_agent = request.user_agent.string
@@ -179,15 +215,15 @@ class RestSessions(SessionInterface):
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """Called by Flask after each request. Sends what has changed, and sets the cookie if the token is a new one."""
-        session = cast("Session", session)
-        cookie = session.save()
-        if session.accessed:
+        own = cast("Session", session)
+        cookie = own.save()
+        if own.accessed:
             response.vary.add("Cookie")
         if cookie is None:
             return
         name, options = self.get_cookie_name(app), self._cookie_options(app)
         if cookie:
-            response.set_cookie(name, cookie, max_age=session.cookie_age(), **options)
+            response.set_cookie(name, cookie, max_age=own.cookie_age(), **options)
         else:
             response.delete_cookie(name, **options)
         response.vary.add("Cookie")

@@ -12,7 +12,7 @@ await request.session.logout()
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rest_sessions_client.client import AsyncClient
 from rest_sessions_client.errors import ApiError
-from rest_sessions_client.state import MAX_TTL, OnUnavailable, RequestSession, SessionState
+from rest_sessions_client.state import MAX_TTL, OnUnavailable, RequestSession, SessionState, is_over_after
 
 _TWO_WEEKS = 1_209_600
 
@@ -73,13 +73,13 @@ class Session(RequestSession, dict[str, Any]):
         await self._client.run(self._logout())
 
     def clear(self) -> None:
-        """Removes all data. If none are added afterwards, the session ends with the response."""
+        """Removes all data, and ends the session with the response. What is stored afterwards goes into a new one."""
         super().clear()
         self._is_cleared = True
 
     async def save(self) -> str | None:
         """Sends what has changed. Returns what the cookie becomes: a token, "" for none, None if it stays as it is."""
-        await self._client.run(self._save())
+        await self._client.run(self._save(self))
         return self._state.new_cookie
 
     def cookie_age(self) -> int:
@@ -91,6 +91,11 @@ class Session(RequestSession, dict[str, Any]):
 
     def _encoded(self) -> dict[str, Any]:
         return self
+
+
+def session_of(connection: HTTPConnection) -> Session:
+    """The same as `request.session`, with the type that has `login` and `logout`."""
+    return cast("Session", connection.session)
 
 
 class SessionMiddleware:
@@ -141,7 +146,7 @@ class SessionMiddleware:
             await self._app(scope, receive, send)
             return
         session = self._session(HTTPConnection(scope))
-        await session.load(peek=scope["path"] in self._peek)
+        await session.load(peek=scope["path"].removeprefix(scope.get("root_path", "")) in self._peek)
         scope["session"] = session
 
         async def send_with_session(message: Message) -> None:
@@ -152,7 +157,12 @@ class SessionMiddleware:
         await self._app(scope, receive, send_with_session)
 
     def _session(self, connection: HTTPConnection) -> Session:
-        state = SessionState(self._client.calls, connection.cookies.get(self._cookie["key"]), self._on_unavailable)
+        state = SessionState(
+            self._client.calls,
+            connection.cookies.get(self._cookie["key"]),
+            self._on_unavailable,
+            is_over_after(self._ttl),
+        )
         if connection.client:
             state.ip = connection.client.host
         state.user_agent = connection.headers.get("user-agent", "")

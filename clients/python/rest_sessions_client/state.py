@@ -4,6 +4,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Literal, TypeGuard
 
 from rest_sessions_client.calls import Calls, Steps
@@ -15,8 +16,9 @@ OnUnavailable = Literal["raise", "anonymous"]
 MIN_TTL = 10
 # 400 days: the most that browsers keep a cookie, and that the API takes.
 MAX_TTL = 34_560_000
-# In place of an address that is not known. The API requires one.
+# In place of an address that is not known. The API requires one, of at most 45 characters.
 UNKNOWN_IP = "unknown"
+_MAX_IP = 45
 
 # The browser's user agent is kept with the session's data, for a page of devices. The application does not see it.
 USER_AGENT = "_user_agent"
@@ -31,6 +33,16 @@ _logger = logging.getLogger("rest_sessions_client")
 def is_token(text: str | None) -> TypeGuard[str]:
     """Whether a text, from a cookie for example, may be a token."""
     return text is not None and _TOKEN.fullmatch(text) is not None
+
+
+def accepted(ttl: float) -> int:
+    """The idle timeout that the service takes which is closest to `ttl`."""
+    return min(max(int(ttl), MIN_TTL), MAX_TTL)
+
+
+def is_over_after(ttl: int) -> Callable[[Session], bool]:
+    """Whether a session is over, for an idle timeout of the application that may be below that of the service."""
+    return lambda session: ttl < MIN_TTL and session.ttl <= MIN_TTL and session.idle > ttl
 
 
 class SessionState:
@@ -48,7 +60,7 @@ class SessionState:
         on_unavailable: OnUnavailable = "raise",
         is_over: Callable[[Session], bool] = lambda _: False,
     ) -> None:
-        """`is_over` tells whether a session is over that the service still has, because its timeout is below 10 s."""
+        """`is_over` tells whether a session is over that the service still has, as its timeout is at least 10 s."""
         self._calls = calls
         self._on_unavailable = on_unavailable
         self._is_over = is_over
@@ -70,44 +82,46 @@ class SessionState:
 
     def load(self, *, peek: bool = False) -> Steps[dict[str, Any]]:
         """Reads the session, and returns its data, which are empty if there is none."""
-        self._saved = {}
-        if self.token is None:
-            return {}
+        session = None
         try:
-            session = yield from self._calls.get(self.token, peek=peek, details=True)
+            if self.token is not None:
+                session = yield from self._calls.get(self.token, peek=peek, details=True)
+                if session and self._is_over(session):
+                    yield from self._calls.kill(self.token)
+                    session = None
         except Unavailable:
             if self._on_unavailable == "raise":
                 raise
             self.is_read_only = True
+            self._saved = {}
             _logger.warning("REST Sessions is unavailable: a request goes on with an empty session, which is not saved")
             return {}
-        if session and self._is_over(session):
-            yield from self._calls.kill(self.token)
-            session = None
         if session is None:
             # The cookie stays: a response to another request may just have set a new one.
             self.token = None
+            self._saved = {}
             return {}
-        if session.rotated:
-            # This request goes on with the old token: the new one is first used when the browser has it.
-            self.new_cookie = yield from self._calls.rotate(self.token)
         self.is_read_only = session.closed
         self.user, self.handle = session.id, session.handle
         if session.lifetime is not None:
             self.remaining = session.lifetime - (session.age or 0)
-        data = {key: None if value == _NULL else value for key, value in session.data.items() if key != USER_AGENT}
+        data = {key: _received(value) for key, value in session.data.items() if key != USER_AGENT}
         self._saved = _texts(data)
+        if session.rotated:
+            yield from self._rotate()
         return data
 
-    def changes(self, data: Mapping[str, Any]) -> dict[str, Any]:
+    def changes(self, data: Mapping[Any, Any]) -> dict[str, Any]:
         """The values in `data` that differ from those loaded or saved, and None for each key that is gone."""
         saved = self._saved or {}
         texts = _texts(data)
-        changed = {key: _sent(value) for key, value in data.items() if texts[str(key)] != saved.get(str(key))}
+        changed = {
+            _name(key): _sent(value) for key, value in data.items() if texts[_name(key)] != saved.get(_name(key))
+        }
         return {**changed, **dict.fromkeys(saved.keys() - texts.keys())}
 
     def save(
-        self, data: Mapping[str, Any], *, ttl: int, lifetime: int | None = None, new_ttl: int | None = None
+        self, data: Mapping[Any, Any], *, ttl: int, lifetime: int | None = None, new_ttl: int | None = None
     ) -> Steps[bool]:
         """Sends what has changed, or creates an anonymous session. Returns False if the session has ended.
 
@@ -117,59 +131,57 @@ class SessionState:
             return False
         if self.is_read_only:
             return True
-        if self.token is None:
-            yield from self._create(None, data, ttl=ttl, lifetime=lifetime)
-            return True
-        if self._saved is None:
-            # Only what is known to be in the session can be removed from it.
-            yield from self.load()
+        try:
             if self.token is None:
-                return False
-        changes = self.changes(data)
-        if changes:
-            session = yield from self._calls.set(
-                self.token, changes, ttl=None if new_ttl is None else _accepted(new_ttl), details=True
-            )
-            if session is None:
-                return False
-            if session.rotated and self.new_cookie is None:
-                self.new_cookie = yield from self._calls.rotate(self.token)
-            self._saved = _texts(data)
-        return True
+                yield from self._create(None, data, ttl=ttl, lifetime=lifetime)
+                return True
+            return (yield from self._update(self.token, data, new_ttl))
+        except Unavailable:
+            if self._on_unavailable == "raise":
+                raise
+            _logger.warning("REST Sessions is unavailable: what a request changed in its session is not saved")
+            return True
 
     def replace(
         self,
-        data: Mapping[str, Any],
+        data: Mapping[Any, Any],
         user: str | None,
         *,
         ttl: int,
         lifetime: int | None = None,
         max: int | None = None,
         over: str | None = None,
-    ) -> Steps[None]:
-        """Ends the session, and goes on with a new one of `user`, as at login or when rights change.
+    ) -> Steps[bool]:
+        """Goes on with a new session, as at login or when rights change. Returns False if an anonymous one had ended.
 
-        A user's session takes over what an anonymous one, or one of the same user, has at this moment, on the service.
+        The session of a user takes over what the service has now of an anonymous one, or one of the same user, which is
+        closed. Another user's session is ended.
         """
         if self._saved is None:
             yield from self.load()
         old, grace = self.token, None if self.user is None else 0
-        if old is None or user is None:
-            yield from self._create(user, data, ttl=ttl, lifetime=lifetime, max=max, over=over)
-            if old is not None:
-                yield from self._calls.kill(old)
-            return
-        # The service gives nothing of another user's session.
-        sent = self.changes(data) if self.user in (None, user) else data
-        yield from self._create(
-            user, data, sent, ttl=ttl, lifetime=lifetime, max=max, over=over, from_=old, grace=grace
-        )
+        options = {"ttl": ttl, "lifetime": lifetime, "max": max, "over": over}
+        if user is not None and old is not None:
+            if self.user not in (None, user):
+                # The service takes nothing from it: what `data` has is sent.
+                self._saved = {}
+            yield from self._create(user, data, from_=old, grace=grace, **options)
+            return True
+        if self.is_read_only and user is None:
+            return True
+        self._saved = {}
+        yield from self._create(user, data, **options)
+        if old is not None and not (yield from self._calls.kill(old)):
+            # A logout came before: nothing is revived.
+            yield from self.end()
+            self.new_cookie = None
+            return False
+        return True
 
-    def end(self) -> Steps[None]:
-        """Ends the session. What is saved afterwards is lost, unless `forget` comes first."""
-        if self.token is not None:
-            yield from self._calls.kill(self.token)
+    def end(self) -> Steps[bool]:
+        """Ends the session. Returns whether there was one. Unless `forget` comes next, nothing is saved any more."""
         self._is_ended = True
+        return self.token is not None and bool((yield from self._calls.kill(self.token)))
 
     def forget(self) -> None:
         """Goes on as with a new visitor. The browser loses its cookie."""
@@ -178,26 +190,43 @@ class SessionState:
         self.is_read_only = self._is_ended = False
         self._saved = {}
 
-    def _create(
-        self,
-        user: str | None,
-        data: Mapping[str, Any],
-        sent: Mapping[str, Any] | None = None,
-        *,
-        ttl: int,
-        lifetime: int | None = None,
-        **options: Any,
-    ) -> Steps[None]:
-        body = {key: _sent(value) for key, value in data.items()} if sent is None else dict(sent)
-        if self.user_agent:
-            body[USER_AGENT] = self.user_agent[:_MAX_USER_AGENT]
+    def _create(self, user: str | None, data: Mapping[Any, Any], **options: Any) -> Steps[None]:
+        changes = self.changes(data)
+        agent = {USER_AGENT: self.user_agent[:_MAX_USER_AGENT]} if self.user_agent else {}
         created = yield from self._calls.create(
-            user, ip=self.ip, data=body, ttl=_accepted(ttl), lifetime=lifetime, details=True, **options
+            user, ip=self.ip[:_MAX_IP], data={**changes, **agent}, details=True, **options
         )
         self.token = self.new_cookie = created.token
-        self.user, self.handle, self.remaining = user, created.handle, lifetime
+        self.user, self.handle, self.remaining = user, created.handle, options["lifetime"]
         self.is_read_only = False
         self._saved = _texts(data)
+        if created.from_ == 0:
+            # The old session had ended, so that only the changes are there. The next `save` sends the rest.
+            self._saved = {key: text for key, text in self._saved.items() if key in changes}
+
+    def _update(self, token: str, data: Mapping[Any, Any], new_ttl: int | None) -> Steps[bool]:
+        if self._saved is None:
+            # Only what is known to be in the session can be removed from it.
+            yield from self.load()
+            if self.token is None:
+                return False
+        changes = self.changes(data)
+        if not changes:
+            return True
+        session = yield from self._calls.set(token, changes, ttl=new_ttl, details=True)
+        if session is None:
+            return False
+        self._saved = _texts(data)
+        if session.rotated and self.new_cookie is None:
+            yield from self._rotate()
+        return True
+
+    def _rotate(self) -> Steps[None]:
+        """Gets the new token for the cookie. The request goes on with the old one, as the browser has no other yet."""
+        if self.token is not None:
+            # The old token works on, and the next request tries again.
+            with suppress(Unavailable):
+                self.new_cookie = yield from self._calls.rotate(self.token)
 
 
 class RequestSession:
@@ -210,7 +239,7 @@ class RequestSession:
         self._state = state
         self._ttl = ttl
         self._lifetime = lifetime
-        # A session that the application has cleared, and that stays empty, ends with the response.
+        # The application has cleared the session: what is stored afterwards goes into a new one.
         self._is_cleared = False
 
     @property
@@ -226,7 +255,8 @@ class RequestSession:
         return self._state.handle
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {'a user' if self._state.user else 'a visitor'}>"
+        # No data, which may get into a log.
+        return f"<{type(self).__name__}>"
 
     def _values(self) -> dict[str, Any]:
         """The data, which are loaded."""
@@ -236,23 +266,37 @@ class RequestSession:
         """The data as JSON can hold them."""
         raise NotImplementedError
 
-    def _save(self) -> Steps[None]:
-        data = self._encoded()
-        if not data and self._state.token is None:
-            # No session is made for nothing.
-            return
-        if not data and self._is_cleared and not self._state.is_read_only:
-            yield from self._logout()
-            return
-        is_saved = yield from self._state.save(data, ttl=self._ttl, lifetime=self._lifetime)
+    def _save(self, data: Mapping[str, Any]) -> Steps[bool]:
+        """Sends what has changed. Returns False if the session has ended, and then the changes are lost."""
+        state = self._state
+        if self._is_cleared and state.token is not None and not state.is_read_only:
+            is_saved = yield from state.end()
+            if is_saved:
+                state.forget()
+        else:
+            is_saved = True
+        # No session is made for nothing.
+        if is_saved and (data or state.token is not None):
+            is_saved = yield from state.save(data, ttl=accepted(self._ttl), lifetime=self._lifetime)
         if not is_saved:
             _logger.warning("A session ended during a request, for example by a logout: its changes are dropped")
+        return is_saved
 
     def _login(
         self, user: str, ttl: int | None, lifetime: int | None, max: int | None, over: str | None
-    ) -> Steps[None]:
+    ) -> Steps[bool]:
+        values = self._values()
+        if self._state.user not in (None, user):
+            # Nothing of one user goes to another.
+            values.clear()
+        self._is_cleared = False
         return self._state.replace(
-            self._encoded(), user, ttl=ttl or self._ttl, lifetime=lifetime or self._lifetime, max=max, over=over
+            self._encoded(),
+            user,
+            ttl=accepted(self._ttl) if ttl is None else ttl,
+            lifetime=self._lifetime if lifetime is None else lifetime,
+            max=max,
+            over=over,
         )
 
     def _logout(self) -> Steps[None]:
@@ -261,13 +305,18 @@ class RequestSession:
         self._values().clear()
 
 
-def _accepted(ttl: int) -> int:
-    return min(max(ttl, MIN_TTL), MAX_TTL)
+def _name(key: Any) -> str:
+    """A key as JSON writes it."""
+    return key if isinstance(key, str) else json.dumps(key)
 
 
 def _sent(value: Any) -> Any:
     return _NULL if value is None else value
 
 
-def _texts(data: Mapping[str, Any]) -> dict[str, str]:
-    return {str(key): json.dumps(value, allow_nan=False) for key, value in data.items()}
+def _received(value: Any) -> Any:
+    return None if isinstance(value, dict) and value.keys() == _NULL.keys() and value["$null"] is True else value
+
+
+def _texts(data: Mapping[Any, Any]) -> dict[str, str]:
+    return {_name(key): json.dumps(value, allow_nan=False) for key, value in data.items()}

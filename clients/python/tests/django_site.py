@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -51,6 +52,13 @@ def polled(request: HttpRequest) -> HttpResponse:
     return read(request)
 
 
+def read_slowly(request: HttpRequest) -> HttpResponse:
+    request.session.get("anything")
+    for call in meanwhile:
+        call()
+    return HttpResponse()
+
+
 def write(request: HttpRequest) -> HttpResponse:
     request.session.get("anything")
     for call in meanwhile:
@@ -77,6 +85,11 @@ def clear(request: HttpRequest) -> HttpResponse:
 
 def expire(request: HttpRequest, seconds: str) -> HttpResponse:
     request.session.set_expiry(int(seconds))
+    return HttpResponse()
+
+
+def expire_in_an_hour(request: HttpRequest) -> HttpResponse:
+    request.session.set_expiry(timedelta(hours=1))
     return HttpResponse()
 
 
@@ -113,7 +126,8 @@ async def write_async(request: HttpRequest) -> HttpResponse:
 
 
 _VIEWS: list[Any] = [
-    untouched, read, polled, write, change_inside, clear, change_password, log_out, whoami, write_async,
+    untouched, read, read_slowly, polled, write, expire_in_an_hour, change_inside, clear, change_password, log_out,
+    whoami, write_async,
 ]  # fmt: skip
 urlpatterns = [
     *(path(view.__name__, view) for view in _VIEWS),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rest_sessions_client import Client, Session
-from rest_sessions_client.errors import NoAnswer
+from rest_sessions_client.errors import Conflict, NoAnswer
 from tests import django_site
 from tests.conftest import Service
 from tests.recorder import Recorder
@@ -130,8 +130,7 @@ class TestCalls:
         with override_settings(SESSION_SAVE_EVERY_REQUEST=True):
             answer = browser.get("/read")
         assert sent.take() == ["get"]
-        # Django's way to move the end of the cookie.
-        assert answer.cookies[COOKIE].value == token_of(browser)
+        assert COOKIE not in answer.cookies
 
 
 def test_only_changed_keys_are_sent(browser: Browser, client: Client) -> None:
@@ -207,7 +206,8 @@ class TestCookie:
         with override_settings(SESSION_COOKIE_SECURE=True):
             cookie = write(browser, a=1).cookies[COOKIE]
         assert (cookie["httponly"], cookie["secure"], cookie["samesite"]) == (True, True, "Lax")
-        assert cookie["max-age"] == settings.SESSION_COOKIE_AGE
+        # The service ends the session after SESSION_COOKIE_AGE without a use.
+        assert cookie["max-age"] == 34_560_000
         assert re.fullmatch("[A-Za-z0-9]{64}", cookie.value)
 
     def test_a_slow_response_does_not_undo_a_login(self, browser: Browser) -> None:
@@ -268,11 +268,25 @@ class TestCookie:
         write(browser, a=1)
         assert token_of(browser) != "x" * 64
 
-    def test_moves_with_a_new_expiry(self, browser: Browser, client: Client) -> None:
+    @pytest.mark.parametrize("every", [False, True])
+    def test_a_slow_reader_does_not_undo_a_login(self, browser: Browser, every: bool) -> None:
+        write(browser, a=1)
+        slow = same_browser(browser)
+        django_site.meanwhile.append(lambda: browser.get("/log_in/peter"))
+        with override_settings(SESSION_SAVE_EVERY_REQUEST=every):
+            answer = slow.get("/read_slowly")
+        assert (answer.status_code, COOKIE in answer.cookies) == (200, False)
+
+    def test_follows_djangos_expiry(self, browser: Browser) -> None:
+        write(browser, a=1)
+        assert browser.get("/expire/0").cookies[COOKIE]["max-age"] == ""
+        assert 3590 <= browser.get("/expire_in_an_hour").cookies[COOKIE]["max-age"] <= 3600
+
+    def test_is_set_again_with_a_new_expiry(self, browser: Browser, client: Client) -> None:
         write(browser, a=1)
         token = token_of(browser)
         answer = browser.get("/expire/2592000")
-        assert (answer.cookies[COOKIE].value, answer.cookies[COOKIE]["max-age"]) == (token, 2592000)
+        assert answer.cookies[COOKIE].value == token
         session = client.get(token)
         assert session is not None
         assert session.ttl == 2592000
@@ -325,6 +339,27 @@ class TestLogin:
         assert browser.get("/whoami").content == b"anna"
         assert browser.get("/read").json()["a"] == 1
         assert thief.get("/read").json() == {}
+
+    def test_beside_the_end_of_the_session_keeps_the_user_logged_in(
+        self, browser: Browser, sent: Recorder, client: Client
+    ) -> None:
+        """As with Django's own: a parallel request with the old password ends the session, the new one has its data."""
+        browser.get("/log_in/anna")
+        write(browser, a=1)
+        old = token_of(browser)
+
+        def kill(operation: str) -> None:
+            if operation == "create":
+                client.kill(old)
+
+        sent.before = kill
+        browser.get("/change_password")
+        assert browser.get("/whoami").content == b"anna"
+        assert browser.get("/read").json()["a"] == 1
+
+    def test_without_a_session_gives_a_key_at_once(self, browser: Browser) -> None:
+        key = browser.get("/log_in_and_tell_key/peter").content.decode()
+        assert key == token_of(browser)
 
     def test_another_user_gets_nothing_of_the_session(self, browser: Browser, client: Client) -> None:
         browser.get("/log_in/peter")
@@ -383,6 +418,44 @@ class TestLogin:
         assert list(client.soapp(60)) == []
 
 
+class TestCycleKey:
+    """Of a session without a user."""
+
+    @staticmethod
+    def cycled() -> tuple[engine.SessionStore, str]:
+        store = engine.SessionStore()
+        store["a"] = 1
+        store.save()
+        key = store.session_key
+        store.cycle_key()
+        return store, key
+
+    def test_keeps_the_data_and_ends_the_old_session(self, client: Client) -> None:
+        store, old = self.cycled()
+        store.save()
+        assert client.get(old) is None
+        assert engine.SessionStore(store.session_key).load() == {"a": 1}
+
+    def test_revives_nothing(self, client: Client) -> None:
+        store, old = self.cycled()
+        client.kill(old)
+        with pytest.raises(UpdateError):
+            store.save()
+        assert not store.changes_cookie
+        assert list(client.soapp(60)) == []
+
+    def test_of_a_session_that_a_login_has_closed_changes_nothing(self, client: Client) -> None:
+        first = engine.SessionStore()
+        first["a"] = 1
+        first.save()
+        client.create("peter", ip="192.0.2.7", from_=first.session_key)
+        late = engine.SessionStore(first.session_key)
+        late.cycle_key()
+        late.save()
+        assert not late.changes_cookie
+        assert [session.id for session in client.soapp(60)] == ["peter"]
+
+
 class TestDevices:
     def test_are_listed_with_what_a_page_shows(self, browser: Browser) -> None:
         browser.get("/log_in/peter")
@@ -421,6 +494,15 @@ class TestDevices:
         handle = store.handle
         assert [session.handle for session in client.soid("8", details=True)] == [handle]
 
+    def test_nothing_ends_without_a_session_to_spare(self, browser: Browser, client: Client) -> None:
+        browser.get("/log_in/peter")
+        request = HttpRequest()
+        request.user = User.objects.get(username="peter")
+        request.session = engine.SessionStore("x" * 64)
+        with pytest.raises(Conflict):
+            engine.end_other_sessions(request)
+        assert browser.get("/whoami").content == b"peter"
+
 
 class TestExpiry:
     @pytest.mark.parametrize("how", ["set_expiry", "SESSION_COOKIE_AGE"])
@@ -443,6 +525,14 @@ class TestExpiry:
         session = client.get(token_of(browser))
         assert session is not None
         assert session.ttl == 1000
+
+    def test_in_half_seconds(self, client: Client) -> None:
+        store = engine.SessionStore()
+        store.set_expiry(1800.5)
+        store.save()
+        session = client.get(store.session_key)
+        assert session is not None
+        assert session.ttl == 1800
 
     def test_longer_than_the_service_allows(self, browser: Browser, client: Client) -> None:
         browser.get("/expire/99999999")
@@ -482,9 +572,31 @@ class TestServiceAway:
         with override_settings(REST_SESSIONS=options):
             assert browser.get("/read").json() == {}
             answer = write(browser, a=1)
+            assert answer.status_code == 200
+            assert COOKIE not in answer.cookies
+            assert sent.take() == ["get", "get"]
+            answer = write(Browser(), a=1)
         assert answer.status_code == 200
-        assert COOKIE not in answer.cookies
-        assert sent.take() == ["get", "get"]
+        assert sent.take() == ["create"]
+
+    def test_clear_after_a_failure_clears(self, service: Service, app: str, client: Client) -> None:
+        token = client.create(ip="192.0.2.7", data={"a": 1}).token
+        store = engine.SessionStore(token)
+        with pytest.raises(NoAnswer):
+            store.load()
+        with override_settings(REST_SESSIONS={"URL": service.url, "APP": app, "KEY": service.key}):
+            store.clear()
+            store.save()
+        session = client.get(token)
+        assert session is not None
+        assert session.data == {}
+
+    def test_djangos_report_of_an_error_holds_no_token(self, browser: Browser) -> None:
+        with override_settings(DEBUG=True):
+            browser.raise_request_exception = False
+            report = browser.get("/read").content.decode()
+        assert "NoAnswer" in report
+        assert "x" * 64 not in report
 
 
 class TestConfiguration:

@@ -1,5 +1,6 @@
 """Sessions in a real Flask app, over a real service."""
 
+import contextlib
 import datetime as dt
 import logging
 import threading
@@ -192,6 +193,12 @@ class TestCookie:
         assert (browser.get_cookie("session").value, browser.get_cookie("session").max_age) == (token, 34_560_000)
         assert "Set-Cookie" not in browser.get("/remember").headers
 
+    def test_of_a_session_that_becomes_permanent_too_late_stays(self, site: Site, browser: FlaskClient) -> None:
+        write(browser, a=1)
+        late = same_browser(site, browser)
+        site.meanwhile = lambda: browser.get("/log_in/peter")
+        assert "Set-Cookie" not in write(late, _permanent=True).headers
+
     def test_after_a_rotation_lasts_for_what_is_left(
         self, browser: FlaskClient, client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -274,12 +281,24 @@ class TestLogin:
         assert client.get(old) is None
         assert data_of(browser) == {"a": 1}
 
-    def test_as_another_user_takes_nothing_but_what_the_request_has(self, browser: FlaskClient, client: Client) -> None:
+    def test_as_another_user_takes_nothing(self, browser: FlaskClient, client: Client, sent: Recorder) -> None:
         browser.get("/log_in/peter")
+        write(browser, secret="of peter")
         old = token_of(browser)
+        sent.take()
         browser.get("/log_in/anna")
+        assert sent.take() == ["get", "create"]
         assert client.get(old) is None
-        assert browser.get("/read").json["user"] == "anna"
+        assert browser.get("/read").json == {"data": {}, "user": "anna"}
+
+    def test_beside_the_end_of_the_session_keeps_the_data(
+        self, browser: FlaskClient, client: Client, sent: Recorder
+    ) -> None:
+        write(browser, cart=[1])
+        visitor = token_of(browser)
+        sent.before = lambda operation: None if operation == "get" else client.kill(visitor) and None
+        browser.get("/log_in/peter")
+        assert browser.get("/read").json == {"data": {"cart": [1]}, "user": "peter"}
 
     def test_limits_the_sessions(self, site: Site) -> None:
         first, second, third = site.browser(), site.browser(), site.browser()
@@ -337,12 +356,28 @@ class TestLogout:
         assert browser.get_cookie("session") is None
         assert list(client.soapp(60)) == []
 
-    def test_clear_and_new_data_go_on(self, browser: FlaskClient) -> None:
+    def test_what_is_stored_after_clear_goes_into_a_new_session(self, browser: FlaskClient, client: Client) -> None:
+        """As in Flask's tutorial, at login: a token that was planted is worthless afterwards."""
         write(browser, a=1)
-        token = token_of(browser)
+        planted = token_of(browser)
         browser.get("/start_anew")
         assert data_of(browser) == {"user_id": 7}
-        assert token_of(browser) == token
+        assert client.get(planted) is None
+
+    @pytest.mark.parametrize("path", ["/clear", "/start_anew"])
+    def test_clear_that_comes_late_to_a_login_leaves_the_cookie(
+        self, site: Site, browser: FlaskClient, sent: Recorder, path: str
+    ) -> None:
+        write(browser, a=1)
+        late = same_browser(site, browser)
+
+        def log_in(operation: str) -> None:
+            if operation == "kill":
+                browser.get("/log_in/peter")
+
+        sent.before = log_in
+        assert "Set-Cookie" not in late.get(path).headers
+        assert browser.get("/read").json == {"data": {"a": 1}, "user": "peter"}
 
     def test_the_last_value_may_go_without(self, browser: FlaskClient) -> None:
         browser.get("/log_in/peter")
@@ -365,7 +400,10 @@ def test_is_a_mapping_like_flasks(site: Site) -> None:
         assert session.popitem() == ("day", dt.date(2026, 1, 2))
         assert session.modified
         assert session.new
-        assert repr(session) == "<Session of a visitor>"
+        assert repr(session) == "<Session>"
+        own = session._get_current_object()
+        own |= {"b": 3}
+        assert own.copy() == {"a": 1, "b": 3}
 
 
 def test_keeps_in_flasks_form_what_it_does_not_keep_as_it_is(browser: FlaskClient, site: Site) -> None:
@@ -410,6 +448,31 @@ def test_a_lifetime_below_ten_seconds_is_kept(
     assert (client.get(token_of(browser)) is not None) is is_alive
 
 
+def test_a_remembered_user_stays_beside_a_short_lifetime(
+    site: Site, browser: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.app.permanent_session_lifetime = dt.timedelta(seconds=5)
+    browser.get("/log_in/peter?ttl=2592000")
+    parse = Session.parse.__func__
+    monkeypatch.setattr(Session, "parse", classmethod(lambda cls, answer: parse(cls, {**answer, "idle": 6})))
+    assert browser.get("/read").json["user"] == "peter"
+
+
+def test_threads_of_one_request_load_it_once(browser: FlaskClient, site: Site, sent: Recorder) -> None:
+    write(browser, a=1)
+    token = token_of(browser)
+    sent.take()
+    with site.app.test_request_context(headers={"Cookie": f"session={token}"}):
+        own = session._get_current_object()
+        threads = [threading.Thread(target=own.get, args=("a",)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert own["a"] == 1
+    assert sent.take() == ["get"]
+
+
 def test_session_transaction_of_flasks_test_client(browser: FlaskClient) -> None:
     with browser.session_transaction() as transaction:
         transaction["a"] = 1
@@ -441,6 +504,21 @@ class TestServiceAway:
             assert answer.status_code == 200
             assert "Set-Cookie" not in answer.headers
         assert set(sent.take()) == {"get"}
+        assert write(Site(nobody, on_unavailable="anonymous").browser(), a=1).status_code == 200
+
+    def test_an_error_page_does_not_wait_again(self, nobody: Client, sent: Recorder) -> None:
+        site = Site(nobody)
+        site.app.testing = False
+
+        def sorry(_: Exception) -> tuple[str, int]:
+            with contextlib.suppress(NoAnswer):
+                session.get("name")
+            return "Sorry", 500
+
+        site.app.register_error_handler(500, sorry)
+        assert self.browser_of(site).get("/read").text == "Sorry"
+        assert write(site.browser(), a=1).status_code == 500
+        assert sent.take() == ["get", "create"]
 
     def test_a_logout_is_not_pretended(self, nobody: Client) -> None:
         with pytest.raises(NoAnswer):

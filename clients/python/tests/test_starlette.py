@@ -13,11 +13,11 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket
 
-from rest_sessions_client import AsyncClient, Client
+from rest_sessions_client import AsyncClient, Client, Session
 from rest_sessions_client.errors import NoAnswer, TooManySessions
 from rest_sessions_client.starlette import SessionMiddleware
 from tests.conftest import Service
@@ -238,6 +238,12 @@ class TestLogin:
         assert client.get(old) is None
         assert browser.get("/read").json()["user"] == "peter"
 
+    def test_as_another_user_takes_nothing(self, browser: TestClient) -> None:
+        browser.get("/log_in?user=peter")
+        write(browser, secret="of peter")
+        browser.get("/log_in?user=anna")
+        assert browser.get("/read").json() == {"data": {}, "user": "anna"}
+
     def test_limits_the_sessions(self, site: Site, browser: TestClient) -> None:
         browser.get("/log_in?user=peter&max=1")
         with site.browser() as other, pytest.raises(TooManySessions):
@@ -298,6 +304,26 @@ def test_a_polled_path_does_not_use_the_session(browser: TestClient, client: Cli
     assert client.get(token_of(browser), peek=True) == before
 
 
+def test_a_polled_path_of_a_mounted_app(async_client: AsyncClient, client: Client) -> None:
+    mounted = Starlette(routes=[Mount("/inside", Site(async_client).app)])
+    browser = TestClient(mounted, "https://testserver")
+    browser.post("/inside/write", json={"a": 1})
+    before = client.get(token_of(browser), peek=True)
+    assert browser.get("/inside/polled").json()["data"] == {"a": 1}
+    assert client.get(token_of(browser), peek=True) == before
+
+
+@pytest.mark.parametrize(("idle", "is_alive"), [(5, True), (6, False)])
+def test_a_timeout_below_ten_seconds_is_kept(
+    async_client: AsyncClient, idle: int, is_alive: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = Site(async_client, ttl=5).browser()
+    write(browser, a=1)
+    parse = Session.parse.__func__
+    monkeypatch.setattr(Session, "parse", classmethod(lambda cls, answer: parse(cls, {**answer, "idle": idle})))
+    assert (data_of(browser) == {"a": 1}) is is_alive
+
+
 def test_a_websocket_has_the_session_and_saves_what_changes_before_it_is_accepted(browser: TestClient) -> None:
     write(browser, a=1)
     with browser.websocket_connect("wss://testserver/socket", headers={"cookie": f"session={token_of(browser)}"}) as ws:
@@ -333,6 +359,8 @@ class TestServiceAway:
         assert answer.status_code == 200
         assert "set-cookie" not in answer.headers
         assert set(sent.take()) == {"get"}
+        browser.cookies.clear()
+        assert write(browser, a=1).status_code == 200
 
     def test_a_logout_is_not_pretended(self) -> None:
         with pytest.raises(NoAnswer):
