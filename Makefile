@@ -43,13 +43,16 @@ OTHER_PYTHON = $(shell for python in python3.14 python3.13 python3.12 python3.11
 # A task first checks what it needs, and then builds.
 .NOTPARALLEL:
 .PHONY: docker redis node valgrind python3.13 address
-.PHONY: help dev key test test-clients lint format lock clean build local e2e deploy smoke soak fuzz bench bench-quick bench-instructions parallel
+.PHONY: help dev demo key test test-clients lint format lock clean build local e2e deploy smoke soak fuzz bench bench-quick bench-instructions parallel
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 dev: $(READY) ## serve the API on http://127.0.0.1:3000 (PORT=, REDIS_URL=, REDIS_CLUSTER=1, AUTH=1)
 	@$(BIN)/python -m dev
+
+demo: $(CLIENTS) $(if $(shell command -v npm),$(NODE_CLIENT)) ## show Flask, Express and PHP sharing a session, on http://127.0.0.1:8000 (PORT=)
+	@$(CLIENTS)/bin/python demo
 
 key: $(READY) ## print a registry entry with a new key (NAME=web APPS=webapp ALLOW=create,get,set,kill)
 	@$(BIN)/python -m dev.key
@@ -73,6 +76,7 @@ test-clients: node $(CLIENTS) $(NODE_CLIENT) ## run the tests of the clients aga
 	cd clients/python && PYTHONPATH= $(CURDIR)/$(CLIENTS)/bin/pytest $(ARGS)
 	cd clients/php && PYTHONPATH= $(CURDIR)/$(CLIENTS)/bin/pytest tests $(ARGS)
 	cd clients/node && node --test
+	PYTHONPATH=$(CURDIR) $(CLIENTS)/bin/pytest --rootdir=demo -c demo/pytest.ini $(ARGS)
 
 e2e: docker build ## run the end-to-end tests against the built stack in containers (needs Docker)
 	$(BIN)/pytest tests/e2e $(ARGS)
@@ -128,7 +132,7 @@ lock: $(READY) ## pin the packages in the *.in files again
 	grep -A 100 '^uv==' requirements-dev.txt | awk 'NR > 1 && /^[a-z]/ { exit } !/# via/' > requirements-uv.txt
 
 clean: ## remove everything that these tasks created
-	rm -rf $(VENV) .aws-sam benchmarks/node/node_modules clients/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) .aws-sam benchmarks/node/node_modules clients/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage demo/node_modules
 
 # What a task needs that it does not install. It says so before it installs or builds anything.
 docker:
@@ -143,7 +147,7 @@ valgrind:
 		{ echo "This needs Valgrind and redis-server. Install them (Debian, Ubuntu: apt install valgrind redis-server)."; exit 1; }
 
 node:
-	@node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null && command -v npm >/dev/null || \
+	@node -e 'process.exit(Number(parseInt(process.versions.node) < 20))' 2>/dev/null && command -v npm >/dev/null || \
 		{ echo "This needs Node and npm, Node 20 or newer. make test and make bench-quick work without them."; exit 1; }
 
 python3.13:

@@ -17,6 +17,8 @@ type Callback<T = void> = (error?: any, result?: T) => void;
 export class RestSessionsStore extends Store {
   constructor(options?: StoreOptions);
   readonly client: Client;
+  /** The user whose session it is on the service, whichever platform logged the user in. Undefined for a visitor. */
+  userOf(session: Partial<SessionData>): string | undefined;
   /** The session's public name, for a page of devices. Undefined if it is not saved yet. */
   handle(session: object): string | undefined;
 

@@ -8,8 +8,8 @@ import { tokensOf } from "./tokens.js";
 const DAY = 86_400;
 
 /**
- * What is known of a session object that was loaded or saved: its `id`, the `token` with which it is called, its
- * `handle`, the `texts` of its values on the service, `usedAt`, and whether it `isClosed`. `newToken` is that of a
+ * What is known of a session object that was loaded or saved: its `id`, the `token` with which it is called, its `user`
+ * and `handle`, the `texts` of its values on the service, `usedAt`, and whether it `isClosed`. `newToken` is that of a
  * session that was rotated.
  *
  * It belongs to the object and not to the id, so that each of several parallel requests sends what it has changed.
@@ -68,6 +68,11 @@ export class RestSessionsStore extends expressSession.Store {
     return states.get(session)?.handle;
   }
 
+  /** The user whose session it is on the service, whichever platform logged the user in. Undefined for a visitor. */
+  userOf(session) {
+    return states.get(session)?.user;
+  }
+
   /** Called by express-session, to make its session object of what `get` returned. */
   createSession(req, values) {
     const state = states.get(values);
@@ -86,9 +91,9 @@ export class RestSessionsStore extends expressSession.Store {
       if (isOver(values)) return null;
       // The request goes on with the old token: the new one is first used when the browser has it.
       const newToken = session.rotated ? await this.client.rotate(token) : null;
-      const { handle, closed: isClosed = false } = session;
+      const { id: user, handle, closed: isClosed = false } = session;
       const texts = textsOf(storedOf(values));
-      states.set(values, { id, token, handle, isClosed, newToken, texts, usedAt: Date.now() });
+      states.set(values, { id, token, user, handle, isClosed, newToken, texts, usedAt: Date.now() });
       return values;
     }
     return null;
@@ -131,9 +136,10 @@ export class RestSessionsStore extends expressSession.Store {
     const { ip, device } = originOf(session.req);
     const token = tokens.at(-1);
     const data = { ...stored, ...device };
+    const user = this.#userToSave(session);
     let handle;
     try {
-      ({ handle } = await this.client.create({ id: this.#userOf(session), ip, ttl, token, data, details: true }));
+      ({ handle } = await this.client.create({ id: user, ip, ttl, token, data, details: true }));
     } catch (error) {
       if (!(error instanceof TokenInUse)) throw error;
       // It is not made anew if it was ended.
@@ -141,7 +147,7 @@ export class RestSessionsStore extends expressSession.Store {
     }
     if (!isNew) return;
     const texts = textsOf(stored);
-    states.set(session, { id, token, handle, isClosed: false, newToken: null, texts, usedAt: Date.now() });
+    states.set(session, { id, token, user, handle, isClosed: false, newToken: null, texts, usedAt: Date.now() });
   }
 
   async #replace(tokens, data, ttl) {
@@ -169,9 +175,9 @@ export class RestSessionsStore extends expressSession.Store {
     return sessions;
   }
 
-  #userOf(session) {
+  #userToSave(session) {
     const user = this.#user(session);
-    if (user == null) return null;
+    if (user == null) return undefined;
     if (typeof user === "object") throw new ConfigurationError("The user is no text or number: pass user, a function");
     return String(user);
   }
