@@ -25,7 +25,7 @@ app.get("/state", async ({ session }, res) => {
 });
 
 app.post("/add", ({ session, body }, res) => {
-  session[body.key] = "Express";
+  Object.assign(session, body);
   res.status(204).end();
 });
 

@@ -31,7 +31,7 @@ def state() -> Response:
 
 @app.post("/add")
 def add() -> Done:
-    session[request.json["key"]] = "Flask"
+    session.update(request.json)
     return DONE
 
 

@@ -40,7 +40,7 @@ switch (parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH)) {
         ], JSON_THROW_ON_ERROR);
         return;
     case '/add':
-        $_SESSION[$body['key']] = 'PHP';
+        $_SESSION = [...$_SESSION, ...$body];
         break;
     case '/empty':
         $_SESSION = array_filter($_SESSION, fn(string $key) => !isItem($key), ARRAY_FILTER_USE_KEY);
