@@ -143,6 +143,10 @@ class SessionStore(SessionBase):  # type: ignore[misc]
         user, expiry = data.get(USER_KEY), data.get(_EXPIRY_KEY)
         ttl = accepted(self.get_expiry_age(expiry=expiry))
         self._has_new_expiry |= _EXPIRY_KEY in self._state.changes(data)
+        if user is not None and self._state.user not in (None, str(user)):
+            # Nothing of one user goes to another, who may have logged in on another platform.
+            for key in data.keys() - self._state.changes(data).keys():
+                del data[key]
         is_alive = True
         if self._is_cycled or (user is not None and str(user) != self._state.user):
             self._is_cycled = False

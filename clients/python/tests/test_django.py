@@ -370,6 +370,13 @@ class TestLogin:
         assert "secret" not in browser.get("/read").json()
         assert client.get(peter) is None
 
+    def test_gets_nothing_of_who_has_logged_in_on_another_platform(self, browser: Browser, client: Client) -> None:
+        browser.cookies[COOKIE] = client.create("anna", ip="192.0.2.7", data={"secret": "of anna"}).token
+        browser.get("/log_in/peter")
+        assert "secret" not in browser.get("/read").json()
+        assert browser.get("/whoami").content == b"peter"
+        assert list(client.soid("anna")) == []
+
     def test_the_same_user_again_keeps_the_session(self, browser: Browser) -> None:
         browser.get("/log_in/peter")
         write(browser, cart=1)
