@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
 LOOPBACK = "127.0.0.1"
+# Seconds after which a server and a test stop waiting, so that a fault is a failure and no standstill.
+PATIENCE = 10
 
 
 class Received(NamedTuple):
@@ -35,6 +37,7 @@ class Connection(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.received.append(Received(self.command, self.path, headers, body, self.number))
+        self.server.arrived.release()
         self.server.next_answer()(self)
 
     do_GET = do_PUT = do_POST = do_DELETE = do_CONNECT = serve  # noqa: N815 - the names that the base class calls
@@ -78,16 +81,17 @@ def reset(connection: Connection) -> None:
 
 
 def silence(connection: Connection) -> None:
-    connection.server.is_over.wait()
+    connection.server.is_over.wait(PATIENCE)
     hang_up(connection)
 
 
 def trickle(beginning: str) -> Answer:
-    """An answer that begins so, and goes on with a byte every now and then, without an end."""
+    """An answer that begins so, and goes on with a byte every now and then."""
 
     def send(connection: Connection) -> None:
         connection.wfile.write(beginning.encode())
-        while not connection.server.is_over.wait(0.05):
+        give_up = time.monotonic() + PATIENCE
+        while time.monotonic() < give_up and not connection.server.is_over.wait(0.05):
             connection.wfile.write(b"x")
         hang_up(connection)
 
@@ -105,8 +109,8 @@ class ScriptedServer(ThreadingHTTPServer):
         self.received: list[Received] = []
         self.numbers = iter(range(1, 1000))
         self.is_over = threading.Event()
-        # Released for each connection that has been closed.
-        self.closed = threading.Semaphore(0)
+        # Released for each request that has come, and each connection that has been closed.
+        self.arrived, self.closed = threading.Semaphore(0), threading.Semaphore(0)
         self._answers = list(answers)
 
     def next_answer(self) -> Answer:
@@ -135,7 +139,7 @@ def scripted(*answers: Answer) -> Iterator[ScriptedServer]:
 
 @contextlib.contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Fails if the block takes longer, or much longer than a busy machine explains."""
+    """Fails if the block takes longer."""
     start = time.monotonic()
     yield
     assert time.monotonic() - start < seconds
