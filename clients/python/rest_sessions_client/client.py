@@ -292,11 +292,12 @@ def _setting(name: str) -> str:
 def _checked_url(url: str) -> str:
     try:
         address = urlsplit(url)
-        port_is_valid = address.port is None or address.port
-    except ValueError:
-        port_is_valid = False
+        httpx2.URL(url)
+        is_url = address.port is None or address.port > 0
+    except (ValueError, httpx2.InvalidURL):
+        is_url = False
     is_text = url.isprintable() and " " not in url
-    if not is_text or not port_is_valid or address.scheme not in ("http", "https") or not address.hostname:
+    if not is_text or not is_url or address.scheme not in ("http", "https") or not address.hostname:
         raise ConfigurationError("The URL must have the form https://HOST or http://HOST:PORT")
     if address.username is not None or "?" in url or "#" in url:
         raise ConfigurationError("The URL must have no user, query or fragment: the key is passed as key")

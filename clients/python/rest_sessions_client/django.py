@@ -8,6 +8,7 @@ The middleware `rest_sessions_client.django.SessionMiddleware` takes the place o
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -24,7 +25,7 @@ from django.utils import timezone
 from django.utils.http import http_date
 
 from rest_sessions_client.client import Client
-from rest_sessions_client.errors import ConfigurationError, Conflict
+from rest_sessions_client.errors import ConfigurationError, Conflict, InvalidFormat
 from rest_sessions_client.models import Session
 from rest_sessions_client.state import MAX_TTL, MIN_TTL, UNKNOWN_IP, SessionState, accepted, is_token
 
@@ -200,6 +201,8 @@ class SessionMiddleware(middleware.SessionMiddleware):  # type: ignore[misc]
         super().__init__(get_response)
         if not issubclass(self.SessionStore, SessionStore):
             raise ImproperlyConfigured(f'{type(self).__name__} needs SESSION_ENGINE = "{__name__}"')
+        # Says at the start what is missing in the settings.
+        client()
 
     def process_request(self, request: HttpRequest) -> None:
         super().process_request(request)
@@ -225,7 +228,9 @@ def sessions_of(user: Any) -> list[Session]:
 
 def end_session(user: Any, handle: str) -> int:
     """Ends the session of a user with this handle: "log out this device". Returns 1, or 0 if there was none."""
-    return client().killsoid(_user_id(user), handle=handle)
+    with suppress(InvalidFormat):
+        return client().killsoid(_user_id(user), handle=handle)
+    return 0
 
 
 def end_other_sessions(request: HttpRequest) -> int:

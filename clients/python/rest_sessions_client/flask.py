@@ -65,6 +65,9 @@ class Session(RequestSession, SessionMixin):
         `lifetime` are the idle and the absolute timeout in seconds, `max` and `over` limit the user's sessions, as in
         `Client.create`. Raises TooManySessions, Unavailable and other errors of the client.
         """
+        if ttl is not None:
+            # "Remember me": the cookie outlives the browser.
+            self.permanent = True
         self._client.run(self._login(str(user_id), ttl, lifetime, max, over))
 
     def logout(self) -> None:

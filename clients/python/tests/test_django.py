@@ -485,6 +485,7 @@ class TestDevices:
         [first] = [session for session in engine.sessions_of(peter) if session.ip == "192.0.2.1"]
         assert engine.end_session(peter, first.handle) == 1  # type: ignore[arg-type]
         assert engine.end_session(peter, first.handle) == 0  # type: ignore[arg-type]
+        assert engine.end_session(peter, "no handle") == 0
         assert [one.get("/whoami").content for one in others] == [b"", b"peter", b"peter"]
         request = HttpRequest()
         request.user = peter
@@ -550,9 +551,9 @@ class TestExpiry:
 
 def test_a_polling_view_does_not_use_the_session(browser: Browser, client: Client) -> None:
     write(browser, a=1)
-    before = client.get(token_of(browser), peek=True)
+    before = client.get(token_of(browser), peek=True).r
     assert browser.get("/polled").json() == {"a": 1}
-    assert client.get(token_of(browser), peek=True) == before
+    assert client.get(token_of(browser), peek=True).r == before
 
 
 class TestServiceAway:
@@ -619,6 +620,10 @@ class TestConfiguration:
     def test_says_what_is_missing_or_wrong(self, options: dict[str, str], message: str) -> None:
         with override_settings(REST_SESSIONS=options), pytest.raises(ImproperlyConfigured, match=message):
             engine.SessionStore()
+
+    def test_is_looked_at_when_the_site_starts(self) -> None:
+        with override_settings(REST_SESSIONS={}), pytest.raises(ImproperlyConfigured, match="URL"):
+            engine.SessionMiddleware(lambda _: None)
 
     def test_comes_from_the_environment_as_well(
         self, monkeypatch: pytest.MonkeyPatch, service: Service, app: str, browser: Browser, client: Client

@@ -299,18 +299,18 @@ def test_a_failed_request_saves_nothing(site: Site, browser: TestClient) -> None
 
 def test_a_polled_path_does_not_use_the_session(browser: TestClient, client: Client) -> None:
     write(browser, a=1)
-    before = client.get(token_of(browser), peek=True)
+    before = client.get(token_of(browser), peek=True).r
     assert browser.get("/polled").json()["data"] == {"a": 1}
-    assert client.get(token_of(browser), peek=True) == before
+    assert client.get(token_of(browser), peek=True).r == before
 
 
 def test_a_polled_path_of_a_mounted_app(async_client: AsyncClient, client: Client) -> None:
     mounted = Starlette(routes=[Mount("/inside", Site(async_client).app)])
     browser = TestClient(mounted, "https://testserver")
     browser.post("/inside/write", json={"a": 1})
-    before = client.get(token_of(browser), peek=True)
+    before = client.get(token_of(browser), peek=True).r
     assert browser.get("/inside/polled").json()["data"] == {"a": 1}
-    assert client.get(token_of(browser), peek=True) == before
+    assert client.get(token_of(browser), peek=True).r == before
 
 
 @pytest.mark.parametrize(("idle", "is_alive"), [(5, True), (6, False)])
