@@ -38,7 +38,7 @@ final class Json
     {
         if (is_array($value)) {
             foreach ($value as $key => $item) {
-                if ($levels === 0 || !self::holds($item, $levels - 1) || !self::isKey((string) $key)) {
+                if (!self::holds($item, $levels - 1) || !self::isKey((string) $key)) {
                     return false;
                 }
             }

@@ -80,7 +80,7 @@ function runCase(stdClass $case, mixed $item, array $keys): void
     $url = $case->offline ?? false ? NOTHING_LISTENS : getenv('REST_SESSIONS_URL');
     foreach ($case->steps as $step) {
         $key = property_exists($step, 'key') ? $step->key : 'all';
-        $client = new Client($url, $names[$step->in ?? 'app'], $keys[$key] ?? $key, timeout: 20);
+        $client = new Client($url, $names[$step->in ?? 'app'], $keys[$key ?? ''] ?? $key, timeout: 20);
         $arguments = (array) resolved($step->with, $names);
         $arguments = (array) ($arguments['+'] ?? []) + array_diff_key($arguments, ['+' => null]);
         if (isset($arguments['data'])) {

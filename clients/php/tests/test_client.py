@@ -583,5 +583,7 @@ def test_no_dump_holds_a_secret(php: Php) -> None:
         )
     check_no_secret(shown)
     assert "webapp" in shown
+    shown = php(f"return print_r(new Client('http://127.0.0.1:9', 'webapp', '{KEY}'), true);")
+    assert shown.split()[3:-1] == ["[url]", "=>", "http://127.0.0.1:9", "[app]", "=>", "webapp", "[timeout]", "=>", "3"]
     finished = php.run(f"serialize(new Client('http://127.0.0.1:9', 'webapp', '{KEY}'));")
     assert "Serialization of 'SensitiveParameterValue' is not allowed" in finished.stderr

@@ -269,6 +269,12 @@ def test_the_old_session_may_stay(site: Site, browser: Browser, proxy: Proxy, cl
     assert data_of(browser) == {"a": 1, "b": 2, "c": 3}
 
 
+def test_the_old_session_may_stay_after_a_login(site: Site, browser: Browser, client: Client) -> None:
+    site.page("page", "session_start(); $sessions->login('peter'); session_regenerate_id(); return null;")
+    browser.ask("page")
+    assert [session.id for session in sessions_of(client)] == ["peter", "peter"]
+
+
 def test_a_user_keeps_the_session(browser: Browser, proxy: Proxy, client: Client) -> None:
     browser.ask("log_in", user="peter")
     write(browser, a=1)
@@ -370,6 +376,16 @@ def test_login_takes_what_others_wrote_meanwhile(browser: Browser, client: Clien
     proxy.before = lambda operation: client.set(visitor, {"b": 2}) if operation == "create" else None
     browser.ask("log_in", user="peter")
     assert data_of(browser) == {"a": 1, "b": 2}
+
+
+@pytest.mark.parametrize("delete", ["true", "false"])
+def test_login_after_a_new_token(site: Site, browser: Browser, client: Client, delete: str) -> None:
+    site.page("page", f"session_start(); session_regenerate_id({delete}); $sessions->login('peter'); return null;")
+    visitor = write(browser, a=1)
+    browser.ask("page")
+    assert client.get(visitor).closed
+    [session] = sessions_of(client)
+    assert (session.id, user_data(session)) == ("peter", {"a": 1})
 
 
 def test_login_goes_on_with_the_request(site: Site, browser: Browser, proxy: Proxy, client: Client) -> None:
@@ -561,10 +577,13 @@ class TestUserOption:
 
     def test_another_user(self, site: Site, browser: Browser, client: Client) -> None:
         self.run(site, browser, self.AFTER)
+        write(browser, a=1)
         old = browser.token
         self.run(site, browser, self.AFTER, user="'anna'")
         assert client.get(old) is None
-        assert [session.id for session in sessions_of(client)] == ["anna"]
+        # What PHP's own sessions keep is for the application to say.
+        [session] = sessions_of(client)
+        assert (session.id, user_data(session)) == ("anna", {"a": 1, "user": "anna"})
 
     @pytest.mark.parametrize("user", ["8", "null"])
     def test_without_a_new_token_there_is_a_warning(
@@ -600,6 +619,11 @@ def test_a_planted_token_is_never_used(site: Site, client: Client, token: str) -
     browser.ask("log_in", user="peter")
     assert browser.token != token
     assert client.get(token) is None
+
+
+def test_nothing_is_saved_under_a_token_that_was_not_made_here(php: Php, client: Client) -> None:
+    assert php(f"return (new SessionHandler())->write('{PLANTED}', serialize(['a' => 1]));") is False
+    assert sessions_of(client) == []
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,11 @@
 
 import base64
 import json
+import subprocess
 from typing import Any
 
 import pytest
-from conftest import Browser, Site
+from conftest import TESTS, Browser, Php, Site, command
 from flask import Flask, session
 from proxy import Proxy
 
@@ -158,6 +159,13 @@ def test_several_values_with_references(site: Site, browser: Browser) -> None:
     assert run(site, browser, "return [$_SESSION['two']['a'], $_SESSION['two']['b']];") == [2, 2]
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_serialized_texts_are_taken_apart_as_php_does(seed: int) -> None:
+    arguments = [*command(), str(TESTS / "serialized.php"), str(seed)]
+    finished = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert (finished.returncode, finished.stdout, finished.stderr) == (0, "", "")
+
+
 def test_an_object_is_made_once(site: Site, browser: Browser) -> None:
     run(site, browser, "$_SESSION['cart'] = new Cart([1]); return null;")
     site.page(
@@ -240,7 +248,7 @@ def test_what_a_user_sends_as_a_value_stays_a_value(site: Site, browser: Browser
     ],
 )  # fmt: skip
 def test_what_is_no_text_of_php_is_a_value(site: Site, client: Client, text: str) -> None:
-    data = {"x": mark(text), "y": {"$php": "not base64!"}, "z": {"$php": None}}
+    data = {"x": mark(text), "y": {"$php": "not base64!"}, "w": {"$php": "aTox!Ow=="}, "z": {"$php": None}}
     assert browser_with(site, client, data).ask("read") == data
 
 
@@ -254,6 +262,19 @@ def test_an_object_of_a_class_that_is_not_allowed_is_not_saved(site: Site, brows
         in complaint
     )
     assert browser.ask("read") == {"a": 1}
+
+
+def test_an_object_with_the_old_interface_is_not_saved(php: Php, client: Client) -> None:
+    code = """
+        eval('class Old implements Serializable { function serialize() { return "x"; } function unserialize($x) {} }');
+        SessionHandler::register(classes: true);
+        session_start();
+        $_SESSION['old'] = new Old();
+        session_write_close();
+    """
+    finished = php.run(code, {"session.use_cookies": "0", "session.cache_limiter": ""})
+    assert "ConfigurationError: An object in $_SESSION needs __serialize and __unserialize" in finished.stderr
+    assert list(client.soapp(60)) == []
 
 
 def test_a_key_that_the_service_refuses_is_told(site: Site, browser: Browser) -> None:
