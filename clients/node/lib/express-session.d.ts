@@ -40,7 +40,11 @@ export class RestSessionsStore extends Store {
   clear(callback?: Callback): void;
 }
 
-/** express-session whose cookie all platforms share. It needs no secret. */
+/**
+ * express-session whose cookie all platforms share. It needs no secret.
+ *
+ * The cookie is set when the token changes. It ends with the browser, or with a maxAge never: that ends the session.
+ */
 export function sharedSession(options?: Partial<Omit<SessionOptions, "secret" | "genid">>): ReturnType<typeof session>;
 
 /** An id for express-session's `genid` that is the session's token. */

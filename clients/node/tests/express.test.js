@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { after, test } from "node:test";
 
 import { Client, Forbidden, NoAnswer } from "rest-sessions-client";
@@ -91,6 +92,7 @@ test("a slow request beside a logout revives nothing", async (t) => {
     res.end();
   };
   const site = await startSite(t, service, { ...ROUTES, "/slow": slow }, { cookie: { maxAge: MONTH } });
+  const warned = once(process, "warning");
   const browser = new Browser(site);
   await browser.get("/set/a/1");
   const answer = browser.get("/slow");
@@ -100,6 +102,7 @@ test("a slow request beside a logout revives nothing", async (t) => {
   goOn.open();
   assert.equal((await answer).status, 200);
   assert.deepEqual(calls.take(), ["set"]);
+  assert.match((await warned)[0].message, /ended during a request/);
   assert.deepEqual(await browser.json("/"), {});
   assert.deepEqual(await kept(site), []);
   assert.deepEqual(site.errors, []);
@@ -158,7 +161,7 @@ test("a session belongs to its user, who can end those of other devices", async 
     ...ROUTES,
     "/end-others": async (req, res) => {
       const except = site.store.handle(req.session);
-      res.json(await site.client.killsoid(req.session.userId, { except }));
+      res.json(await site.client.killsoid(site.store.userOf(req.session), { except }));
     },
   };
   const site = await startSite(t, service, routes, { user });

@@ -17,6 +17,11 @@ const ROUTES = {
     req.session[req.params.key] = req.params.value;
     res.cookie("other", "s:1.2").end();
   },
+  "/remember/:value": (req, res) => {
+    req.session.value = req.params.value;
+    req.session.cookie.maxAge = 3_600_000;
+    res.cookie("other", "s:1.2").end();
+  },
   "/login": (req, res, next) => {
     req.session.regenerate((error) => {
       req.session.userId = "peter";
@@ -160,15 +165,25 @@ test("a rotated token is replaced in the cookie", async (t) => {
   assert.deepEqual((await browser.get("/")).setCookies, []);
 });
 
+test("the cookie is set when the token changes, and when it is to outlive the browser", async (t) => {
+  const site = await startShared(t);
+  const browser = new Browser(site);
+  const own = async (path) => (await browser.get(path)).setCookies.filter((cookie) => cookie.startsWith("session="));
+  assert.doesNotMatch((await own("/set/a/1"))[0], /Expires/);
+  assert.deepEqual(await own("/set/b/2"), []);
+  const [lasting] = await own("/remember/1");
+  const days = (Date.parse(lasting.match(/Expires=([^;]+)/)[1]) - Date.now()) / 86_400_000;
+  assert.ok(days > 399.9 && days <= 400, lasting);
+  assert.deepEqual(await own("/remember/2"), []);
+  assert.equal((await site.client.get(browser.cookies.get("session"))).ttl, 3600);
+});
+
 test("a session that a login closed sets no cookie", async (t) => {
-  const sessions = (options) => sharedSession({ rolling: true, ...options });
-  const site = await startShared(t, { sessions });
+  const site = await startShared(t);
   const { browser, token } = await visitorOf(site, { data: { cart: 2 } });
-  assert.equal((await browser.get("/")).setCookies.length, 1);
   await site.client.create({ id: "peter", ip: "192.0.2.7", from: token });
   calls.take();
-  assert.deepEqual((await browser.get("/")).setCookies, []);
-  assert.deepEqual((await browser.get("/set/cart/3")).setCookies, ["other=s%3A1.2; Path=/"]);
-  assert.deepEqual(calls.take(), ["get", "get"]);
+  assert.deepEqual((await browser.get("/remember/1")).setCookies, ["other=s%3A1.2; Path=/"]);
+  assert.deepEqual(calls.take(), ["get"]);
   assert.deepEqual(await browser.json("/"), { cart: 2 });
 });

@@ -2,6 +2,7 @@ import { createHmac, randomBytes } from "node:crypto";
 
 import expressSession from "express-session";
 
+import { MAX_TTL } from "./data.js";
 import { RestSessionsStore, states } from "./store.js";
 import { generateToken, isToken } from "./tokens.js";
 
@@ -11,6 +12,8 @@ import { generateToken, isToken } from "./tokens.js";
  * express-session signs its cookie. The token has more random bits than the signature, so signing adds nothing. The
  * incoming token is signed with a secret that only this process has, and the outgoing one loses its signature. A token
  * that the service does not know is never adopted: express-session then makes a new one.
+ *
+ * The cookie is set when the token changes. It ends with the browser, or with a maxAge never: that ends the session.
  */
 export function sharedSession({ name = "session", cookie, store = new RestSessionsStore(), ...options } = {}) {
   const secret = randomBytes(32).toString("hex");
@@ -55,12 +58,16 @@ function signed(header, name, secret) {
 
 /** Makes the cookie that express-session has set, or has not, what the browser is to have. */
 function shareCookie(res, session, name) {
-  const { isClosed, newToken } = states.get(session) ?? {};
+  const { isClosed, newToken, wasLasting } = states.get(session) ?? {};
   const cookies = [res.getHeader("Set-Cookie") ?? []].flat();
   const own = cookies.find((cookie) => cookie.startsWith(`${name}=s%3A`));
   const shared = newToken ? session.cookie.serialize(name, newToken) : own?.replace(/=s%3A([^;]*)\.[^.;]*/, "=$1");
   if (!shared) return;
   const others = cookies.filter((cookie) => cookie !== own);
-  // A login has replaced a session that is closed, and another response sets its cookie.
-  res.setHeader("Set-Cookie", isClosed ? others : [...others, shared]);
+  // A slow response must not put a token back after a login. Of a new session `wasLasting` is undefined.
+  const isSent = !newToken && wasLasting === Boolean(session.cookie.expires);
+  // As it is not set again, it has to last as long as a session that is in use.
+  const end = new Date(Date.now() + MAX_TTL * 1000).toUTCString();
+  const lasting = shared.replace(/Expires=[^;]+/, `Expires=${end}`);
+  res.setHeader("Set-Cookie", isClosed || isSent ? others : [...others, lasting]);
 }

@@ -10,7 +10,7 @@ const DAY = 86_400;
 /**
  * What is known of a session object that was loaded or saved: its `id`, the `token` with which it is called, its `user`
  * and `handle`, the `texts` of its values on the service, `usedAt`, and whether it `isClosed`. `newToken` is that of a
- * session that was rotated.
+ * session that was rotated. `wasLasting` tells of one that was loaded whether its cookie outlived the browser.
  *
  * It belongs to the object and not to the id, so that each of several parallel requests sends what it has changed.
  */
@@ -79,7 +79,8 @@ export class RestSessionsStore extends expressSession.Store {
     if (state) values.cookie ??= this.#newCookie(req);
     const session = super.createSession(req, values);
     // Keys that the object cannot have, such as `save`, are not in these texts, and so are not removed.
-    if (state) states.set(session, { ...state, texts: textsOf(storedOf(session)) });
+    const wasLasting = Boolean(session.cookie.expires);
+    if (state) states.set(session, { ...state, texts: textsOf(storedOf(session)), wasLasting });
     return session;
   }
 
@@ -116,7 +117,8 @@ export class RestSessionsStore extends expressSession.Store {
     if (state.isClosed) return;
     const changes = changesOf(stored, state.texts);
     if (Object.keys(changes).length > 0) {
-      await this.client.set(state.token, changes, { ttl: Object.hasOwn(changes, COOKIE) ? ttl : null });
+      const saved = await this.client.set(state.token, changes, { ttl: Object.hasOwn(changes, COOKIE) ? ttl : null });
+      if (!saved) process.emitWarning("A session ended during a request, so that its changes are lost");
       state.texts = textsOf(stored);
     } else if (Date.now() - state.usedAt > MIN_TTL * 1000) {
       // A connection that stays open, of a WebSocket for example, saves its session so that it goes on.
