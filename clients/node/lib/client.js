@@ -51,7 +51,7 @@ export class Client {
 
   async killsoid(id, query = {}) {
     // A handle that is missing by mistake must not end all sessions: the API refuses an empty one.
-    const given = Object.fromEntries(Object.entries(query).map(([name, handle]) => [name, handle ?? ""]));
+    const given = Object.fromEntries(Object.entries(query).map(([name, handle]) => [name, handle || ""]));
     return (await this.#call("DELETE", ["killsoid", id], given)).kill;
   }
 

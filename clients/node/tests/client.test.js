@@ -178,6 +178,7 @@ test("a misspelt or missing parameter ends nothing", async () => {
   await assert.rejects(client.killsoid("peter", { exept: "x" }), api.UnknownParameter);
   await assert.rejects(client.killsoid("peter", { except: undefined }), api.InvalidFormat);
   await assert.rejects(client.killsoid("peter", { handle: null }), api.InvalidFormat);
+  await assert.rejects(client.killsoid("peter", { except: false }), api.InvalidFormat);
   for (const id of [undefined, null, 5, "\ud800"]) await assert.rejects(client.killsoid(id), api.InvalidFormat);
   assert.equal((await listed(client.soid("peter"))).length, 1);
 });

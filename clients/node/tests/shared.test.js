@@ -29,6 +29,21 @@ const ROUTES = {
       else res.end();
     });
   },
+  "/login-at-once": (req, res, next) => {
+    req.session.regenerate(() => {
+      req.session.userId = "peter";
+      req.session.save(() => req.session.reload((error) => (error ? next(error) : res.end())));
+    });
+  },
+  "/remember": (req, res) => {
+    req.session.cookie.maxAge = 3_600_000;
+    res.end();
+  },
+  "/save-and-destroy": (req, res, next) => {
+    req.session.a = 1;
+    req.session.save(() => {});
+    req.session.destroy((error) => (error ? next(error) : res.end()));
+  },
   "/cookie": (req, res) => {
     res.json({ header: req.headers.cookie, session: req.session.cookie, id: req.sessionID });
   },
@@ -186,4 +201,40 @@ test("a session that a login closed sets no cookie", async (t) => {
   assert.deepEqual((await browser.get("/remember/1")).setCookies, ["other=s%3A1.2; Path=/"]);
   assert.deepEqual(calls.take(), ["get"]);
   assert.deepEqual(await browser.json("/"), { cart: 2 });
+});
+
+test("a login that is saved and loaded again gives the browser its token", async (t) => {
+  const site = await startShared(t, { user: (session) => session.userId });
+  const { browser, token } = await visitorOf(site);
+  await browser.get("/login-at-once");
+  assert.notEqual(browser.cookies.get("session"), token);
+  assert.deepEqual(await browser.json("/"), { userId: "peter" });
+});
+
+test("only the cookie's maxAge may change", async (t) => {
+  const site = await startShared(t);
+  const browser = new Browser(site);
+  await browser.get("/set/a/1");
+  const token = browser.cookies.get("session");
+  const [cookie] = (await browser.get("/remember")).setCookies;
+  assert.match(cookie, new RegExp(`^session=${token}; .*Expires=`));
+  assert.equal((await site.client.get(token)).ttl, 3600);
+});
+
+test("a session that is being saved does not outlive its end", async (t) => {
+  const site = await startShared(t);
+  calls.before = (operation) => (operation === "create" ? new Promise((resolve) => setTimeout(resolve, 50)) : undefined);
+  t.after(() => {
+    calls.before = async () => {};
+  });
+  await new Browser(site).get("/save-and-destroy");
+  assert.deepEqual(await listed(site.client.soapp(60)), []);
+});
+
+test("a cookie without a value is not the session's", async (t) => {
+  const site = await startShared(t);
+  const { browser, token } = await visitorOf(site, { data: { a: 1 } });
+  browser.cookies.clear();
+  const { text } = await browser.get("/", { cookie: `session; session=${token}` });
+  assert.deepEqual(JSON.parse(text), { a: 1 });
 });

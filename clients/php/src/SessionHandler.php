@@ -152,6 +152,9 @@ final class SessionHandler implements
     /** Ends the session, and removes its cookie. Throws Unavailable if the service is away: then it has not ended. */
     public function logout(): void
     {
+        if (session_status() !== PHP_SESSION_ACTIVE) {
+            throw new ConfigurationError('logout needs a session that has started, and was not closed yet');
+        }
         session_destroy();
         $_SESSION = [];
         Cookie::remove();
@@ -395,7 +398,12 @@ final class SessionHandler implements
     /** Whether session_regenerate_id has called. It makes calls that session_destroy makes too, but goes on. */
     private static function isRegenerating(): bool
     {
-        $callers = array_column(debug_backtrace(DEBUG_BACKTRACE_IGNORE_ARGS), 'function');
-        return in_array('session_regenerate_id', $callers, true);
+        foreach (debug_backtrace(DEBUG_BACKTRACE_IGNORE_ARGS) as $frame) {
+            // An application's method may have the same name.
+            if ($frame['function'] === 'session_regenerate_id' && !isset($frame['class'])) {
+                return true;
+            }
+        }
+        return false;
     }
 }

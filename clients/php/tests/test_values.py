@@ -80,6 +80,12 @@ def test_what_others_wrote_is_read_and_not_sent_again(site: Site, client: Client
     assert (session.data, session.w) == ({**data, "new": 1}, 2)
 
 
+def test_what_is_marked_for_php_and_is_no_object_does_no_harm(site: Site, client: Client) -> None:
+    planted = {"$php": base64.b64encode(b'O:8:"DateTime":0:{}').decode()}
+    browser = browser_with(site, client, {"planted": planted, "a": 1})
+    assert browser.ask("read") == {"planted": planted, "a": 1}
+
+
 def test_types_are_those_of_json(site: Site, client: Client) -> None:
     browser = browser_with(site, client, {"i": 1, "f": 1.0, "z": -0.0, "e": [], "o": {}, "n": {"$null": True}})
     kept = {key: bytes.fromhex(value).decode() for key, value in browser.ask("kept").items()}

@@ -29,9 +29,10 @@ export function sharedSession({ name = "session", cookie, store = new RestSessio
   });
   return (req, res, next) => {
     const { writeHead } = res;
+    let sentId;
     // express-session's own, which sets the cookie, comes to wrap this one and runs before it.
     res.writeHead = function (...args) {
-      shareCookie(res, req.session, name);
+      shareCookie(res, req.session, name, sentId);
       return writeHead.apply(this, args);
     };
     const { cookie: header } = req.headers;
@@ -39,6 +40,7 @@ export function sharedSession({ name = "session", cookie, store = new RestSessio
     middleware(req, res, (error) => {
       // The application, and whatever it forwards the request to, gets what the browser sent.
       if (header) req.headers.cookie = header;
+      sentId = states.get(req.session)?.id;
       next(error);
     });
   };
@@ -48,7 +50,7 @@ export function sharedSession({ name = "session", cookie, store = new RestSessio
 function signed(header, name, secret) {
   const pairs = header.split(";");
   // Of several with this name express-session takes the first.
-  const place = pairs.findIndex((pair) => pair.split("=", 1)[0].trim() === name);
+  const place = pairs.findIndex((pair) => pair.includes("=") && pair.split("=", 1)[0].trim() === name);
   const token = pairs[place]?.replace(/^[^=]*=/, "").trim();
   if (!isToken(token)) return header;
   const signature = createHmac("sha256", secret).update(token).digest("base64").replace(/=+$/, "");
@@ -56,16 +58,20 @@ function signed(header, name, secret) {
   return pairs.join(";");
 }
 
-/** Makes the cookie that express-session has set, or has not, what the browser is to have. */
-function shareCookie(res, session, name) {
+/** Makes the cookie that express-session has set, or has not, what the browser is to have. `sentId` is what it sent. */
+function shareCookie(res, session, name, sentId) {
   const { isClosed, newToken, wasLasting } = states.get(session) ?? {};
   const cookies = [res.getHeader("Set-Cookie") ?? []].flat();
   const own = cookies.find((cookie) => cookie.startsWith(`${name}=s%3A`));
-  const shared = newToken ? session.cookie.serialize(name, newToken) : own?.replace(/=s%3A([^;]*)\.[^.;]*/, "=$1");
+  const isKnown = sentId !== undefined && session?.id === sentId;
+  // The cookie now outlives the browser, or does so no more. express-session sends it only if the data changed as well.
+  const isTurned = isKnown && wasLasting !== undefined && wasLasting !== Boolean(session.cookie.expires);
+  const token = newToken ?? (isTurned ? session.id : undefined);
+  const shared = token ? session.cookie.serialize(name, token) : own?.replace(/=s%3A([^;]*)\.[^.;]*/, "=$1");
   if (!shared) return;
   const others = cookies.filter((cookie) => cookie !== own);
-  // A slow response must not put a token back after a login. Of a new session `wasLasting` is undefined.
-  const isSent = !newToken && wasLasting === Boolean(session.cookie.expires);
+  // A slow response must not put a token back after a login.
+  const isSent = isKnown && !token;
   // As it is not set again, it has to last as long as a session that is in use.
   const end = new Date(Date.now() + MAX_TTL * 1000).toUTCString();
   const lasting = shared.replace(/Expires=[^;]+/, `Expires=${end}`);

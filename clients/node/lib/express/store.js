@@ -21,6 +21,8 @@ export class RestSessionsStore extends expressSession.Store {
   #user;
   #ttl;
   #turns = new WeakMap();
+  // What is being saved, by the session's id.
+  #saving = new Map();
 
   constructor({ client, user = userOfPassport, ttl = DAY, ...options } = {}) {
     super();
@@ -110,6 +112,10 @@ export class RestSessionsStore extends expressSession.Store {
     });
     const next = turn.catch(() => {});
     this.#turns.set(session, next);
+    const saving = Promise.all([this.#saving.get(id), next]).then(() => {
+      if (this.#saving.get(id) === saving) this.#saving.delete(id);
+    });
+    this.#saving.set(id, saving);
     return turn;
   }
 
@@ -132,7 +138,8 @@ export class RestSessionsStore extends expressSession.Store {
   /** Saves a session that was not loaded. */
   async #save(id, session, stored, ttl) {
     const tokens = tokensOf(id);
-    const isNew = session instanceof expressSession.Session;
+    // Not by its class, as there may be a second copy of express-session.
+    const isNew = typeof session.regenerate === "function";
     // An object of the application's own most likely replaces a session that is there.
     if (!isNew && (await this.#replace(tokens, stored, ttl))) return;
     const { ip, device } = originOf(session.req);
@@ -165,6 +172,8 @@ export class RestSessionsStore extends expressSession.Store {
   }
 
   async #destroy(id) {
+    // Else a session that is being created would outlive its logout.
+    await this.#saving.get(id);
     for (const token of tokensOf(id)) if (await this.client.kill(token)) return;
   }
 
@@ -186,8 +195,8 @@ export class RestSessionsStore extends expressSession.Store {
 
   /** The cookie of a new session, for one that another platform began. */
   #newCookie(req) {
-    // express-session sets `generate`, which knows the cookie's options.
-    if (!this.generate) return new expressSession.Cookie();
+    // express-session sets `generate`, which knows the cookie's options. `load` passes no real request.
+    if (!this.generate || !req.headers) return new expressSession.Cookie();
     const { sessionID } = req;
     this.generate(req);
     req.sessionID = sessionID;
