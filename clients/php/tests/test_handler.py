@@ -357,14 +357,14 @@ def test_a_new_token_revives_nothing(
     assert site.log.read_text().count(ENDED) == 1
 
 
-def test_a_new_token_of_a_session_that_a_login_closes(browser: Browser, client: Client, proxy: Proxy) -> None:
+@pytest.mark.parametrize("page", ["regenerate", "regenerate?delete="])
+def test_a_new_token_of_a_session_that_a_login_closes(
+    browser: Browser, client: Client, proxy: Proxy, page: str
+) -> None:
     old = write(browser, a=1)
-    for page in ("regenerate", "regenerate?delete="):
-        proxy.before = lambda operation: (
-            client.create("peter", ip="192.0.2.7", from_=old) if operation == "create" else None
-        )
-        assert cookies(browser.get(f"/{page}")) == []
-    assert {session.id for session in sessions_of(client)} == {"peter"}
+    proxy.before = lambda operation: client.create("peter", ip="::1", from_=old) if operation == "create" else None
+    assert cookies(browser.get(f"/{page}")) == []
+    assert [session.id for session in sessions_of(client)] == ["peter"]
 
 
 # Login
@@ -472,6 +472,8 @@ def test_remember_me(site: Site, browser: Browser, client: Client) -> None:
     assert (session_of(client, browser).ttl, session_of(client, browser).id) == (2592000, "peter")
     client.rotate(browser.token)
     assert ages(browser.get("/read")) == ["34560000"]
+    site.page("both", "session_start(); $sessions->login('peter', ttl: 9999, lifetime: 86400); return null;")
+    assert ages(browser.get("/both")) == ["86400"]
     # The next login may be another one.
     for ttl in (0, 600):
         assert ages(browser.get(f"/page?ttl={ttl}")) == [None]
@@ -569,10 +571,11 @@ class TestUserOption:
         self.run(site, browser, self.AFTER)
         old = browser.token
         write(browser, a=1)
+        client.touch(old, ttl=9999)
         self.run(site, browser, code, user="null", delete=delete)
         assert client.get(old) is None
         [session] = sessions_of(client)
-        assert (session.id, user_data(session)) == (None, {"a": 1, "user": {"$null": True}})
+        assert (session.id, session.ttl, user_data(session)) == (None, 1440, {"a": 1, "user": {"$null": True}})
         assert data_of(browser) == {"a": 1, "user": None}
 
     def test_another_user(self, site: Site, browser: Browser, client: Client) -> None:

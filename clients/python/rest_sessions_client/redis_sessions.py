@@ -13,12 +13,14 @@ import argparse
 import io
 import json
 import re
+import signal
 import sys
 import threading
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -116,10 +118,12 @@ class OldSession:
 class OldStore:
     """The store of redis-sessions in a Redis, of all apps or only of `app`."""
 
-    def __init__(self, redis: "Redis", namespace: str, app: str | None) -> None:
+    def __init__(self, redis: "Redis", namespace: str, app: str | None, stopped: threading.Event) -> None:
+        """When `stopped` is set, an outage of Redis is no longer waited out."""
         self._redis = redis
         self._namespace = namespace
         self._app = app
+        self._stopped = stopped
         self._index = f"{namespace}:SESSIONS" if app is None else f"{namespace}:{app}:_sessions"
 
     def __len__(self) -> int:
@@ -168,7 +172,12 @@ class OldStore:
             return None
 
     def _ask(self, question: Callable[[], Any]) -> Any:
-        return _patiently(question, (RedisConnectionError, RedisTimeoutError), time.sleep)
+        def wait(seconds: float) -> bool:
+            # The handler of Ctrl-C runs in this thread, and could not set the event while this thread waits for it.
+            time.sleep(seconds)
+            return self._stopped.is_set()
+
+        return _patiently(question, (RedisConnectionError, RedisTimeoutError), wait)
 
 
 def _fields(reply: Any) -> dict[str, str | None] | None:
@@ -180,14 +189,17 @@ def _fields(reply: Any) -> dict[str, str | None] | None:
     return dict(zip(_FIELDS, reply, strict=True))
 
 
-def _patiently(call: Callable[[], T], outages: Any, wait: Callable[[float], bool | None]) -> T:
-    """The result of a call, which is repeated after one of the errors `outages`, until `wait` returns True."""
+def _patiently(call: Callable[[], T], outages: Any, wait: Callable[[float], bool]) -> T:
+    """The result of a call, which is repeated after one of the errors `outages`.
+
+    `wait` returns whether the import was stopped meanwhile. Then this raises KeyboardInterrupt.
+    """
     for pause in _PAUSES:
         try:
             return call()
         except outages:
             if wait(pause):
-                raise
+                raise KeyboardInterrupt from None
     return call()
 
 
@@ -230,21 +242,20 @@ def arguments_of_create(session: OldSession, now: float) -> dict[str, Any]:
 class Import:
     """One run of the import, and what became of the sessions so far."""
 
-    def __init__(self, url: str | None, key: str | None, progress: Any) -> None:
-        """`progress` is a bar, to be moved on for each session."""
+    def __init__(self, url: str | None, key: str | None, progress: Any, stopped: threading.Event) -> None:
+        """`progress` is a bar, to be moved on for each session. When `stopped` is set, no more are copied."""
         self._url = url
         self._key = key
         self._progress = progress
         self._clients: dict[str, Client] = {}
-        # An outage is no longer waited out.
-        self._stopped = threading.Event()
+        self._stopped = stopped
         # How many sessions had each outcome, and those that the report names.
         self._counts: Counter[str] = Counter()
         self._examples: defaultdict[str, list[str]] = defaultdict(list)
         self._counting = threading.Lock()
 
     def run(self, store: OldStore) -> None:
-        """Copies all sessions. Raises errors of Redis and of the service."""
+        """Copies all sessions. Raises errors of Redis and of the service, or KeyboardInterrupt when it is stopped."""
         pool = ThreadPoolExecutor(_WORKERS)
         waiting: deque[Future[None]] = deque()
         try:
@@ -253,6 +264,8 @@ class Import:
                 # So that memory does not grow with the store.
                 if len(waiting) == _WAITING:
                     waiting.popleft().result()
+                if self._stopped.is_set():
+                    raise KeyboardInterrupt
             for handling in waiting:
                 handling.result()
         finally:
@@ -271,7 +284,7 @@ class Import:
         return self._clients[app]
 
     def _handle(self, client: Client | None, session: OldSession) -> None:
-        """Copies a session and counts it. In a worker, so that Ctrl-C does not come in between."""
+        """Copies a session and counts it."""
         outcome = self._copy(client, session)
         with self._counting:
             self._counts[outcome] += 1
@@ -358,10 +371,11 @@ def _run(options: argparse.Namespace) -> int:
         # What is away now is no short outage: its address is wrong.
         with Client(options.url, options.app or "import", options.key) as client:
             client.ping()
-        store = OldStore(redis, options.namespace, options.app)
+        stopped = threading.Event()
+        store = OldStore(redis, options.namespace, options.app, stopped)
         total = len(store)
-        with tqdm(total=total, unit=" sessions", disable=None) as progress:
-            run = Import(options.url, options.key, progress)
+        with _set_by_ctrl_c(stopped), tqdm(total=total, unit=" sessions", disable=None) as progress:
+            run = Import(options.url, options.key, progress, stopped)
             try:
                 run.run(store)
             finally:
@@ -370,6 +384,21 @@ def _run(options: argparse.Namespace) -> int:
         if not total:
             print("Are the number of the database, --namespace and --app right?")  # noqa: T201
         return 1 if run.skipped else 0
+
+
+@contextmanager
+def _set_by_ctrl_c(event: threading.Event) -> Iterator[None]:
+    """While it lasts, the first Ctrl-C sets an event. KeyboardInterrupt could come before a call has been counted."""
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        event.set()
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _connected(url: str) -> "Redis":

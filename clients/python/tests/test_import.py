@@ -26,7 +26,7 @@ from redis.retry import Retry
 from rest_sessions_client import Client, Session, redis_sessions
 from rest_sessions_client.redis_sessions import NotCopied, OldSession, arguments_of_create
 from tests.conftest import LOOPBACK, ROOT, Service
-from tests.servers import Connection, reply, reset, scripted
+from tests.servers import PATIENCE, Connection, reply, reset, scripted
 
 NODE = ROOT / "benchmarks" / "node"
 COMMAND = Path(sys.executable).parent / "rest-sessions-import"
@@ -34,7 +34,7 @@ NOBODY_LISTENS = "127.0.0.1:1"
 AGAIN = "Run this again: what is already there is left alone."
 PONG = reply("PONG")
 CREATED = reply({"token": "x"})
-UNAVAILABLE = reply({"name": "storeUnavailable", "message": "Redis did not answer"}, status=503)
+UNAVAILABLE = reply({"name": "storeUnavailable", "message": "The session store is unavailable; try again"}, status=503)
 # What redis-sessions makes: 55 characters, a Z, and the time.
 TOKEN = f"{'a' * 55}Zmwxd52z9"
 
@@ -304,6 +304,12 @@ def test_a_session_that_has_expired() -> None:
         arguments_of_create(old_session(), 1601)
 
 
+def test_data_that_is_too_large_is_not_even_sent() -> None:
+    """The gateway in front of the API would not say why it refuses megabytes."""
+    with pytest.raises(NotCopied, match=redis_sessions.TOO_LARGE):
+        arguments_of_create(old_session(d=json.dumps({"a": "x" * 262_144})), 1000)
+
+
 def test_no_text_of_a_session_has_a_secret() -> None:
     text = str(old_session(d='{"name":"Peter"}'))
     assert TOKEN not in text
@@ -373,6 +379,23 @@ def test_broken_off_and_run_again(make_old: MakeOld) -> None:
     assert len(old.copies()) == len(old.live)
 
 
+def test_broken_off_in_an_outage(old: Old) -> None:
+    """It does not wait for the end of the outage."""
+    with scripted(PONG, UNAVAILABLE) as server:
+        command = [COMMAND, *old.arguments(url=server.url)]
+        with subprocess.Popen(command, env={}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            for _ in range(10):
+                assert server.arrived.acquire(timeout=PATIENCE)
+            started = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            output, errors = process.communicate(timeout=60)
+    # The pauses are 15 seconds.
+    assert time.monotonic() - started < 10
+    old.check_secrecy(output + errors)
+    assert (process.returncode, errors) == (130, f"Broken off. {AGAIN}\n")
+    assert output.startswith("0 imported, ")
+
+
 # What is skipped
 
 
@@ -396,8 +419,8 @@ def test_tells_what_it_skips_and_why(old: Old) -> None:
 
     for data in ("{", "[]", '{"a":NaN}', '{"a":1e999}', '{"a":' + "[" * 50_000 + "]" * 50_000 + "}", "9" * 5_000):
         break_next(d=data)
-    for la in ("yesterday", "-inf"):
-        break_next(la=la, ttl="inf")
+    break_next(la="yesterday")
+    break_next(ttl="inf")
     wrong_type = break_next()
     old.redis.delete(old.key_of(wrong_type))
     old.redis.sadd(old.key_of(wrong_type), "x")
@@ -527,7 +550,7 @@ def test_a_short_outage_of_the_service(old: Old, here: Here, failure: Callable[[
 def test_the_service_goes_away(old: Old, here: Here) -> None:
     with scripted(PONG, *[CREATED] * 10, UNAVAILABLE) as server:
         status, output, _ = here.run(old, url=server.url)
-    assert status == f"Stopped: Redis did not answer. {AGAIN}"
+    assert status == f"Stopped: The session store is unavailable; try again. {AGAIN}"
     assert output.startswith("10 imported, ")
 
 
