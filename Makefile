@@ -76,7 +76,7 @@ test-clients: node $(CLIENTS) $(NODE_CLIENT) ## run the tests of the clients aga
 	cd clients/python && PYTHONPATH= $(CURDIR)/$(CLIENTS)/bin/pytest $(ARGS)
 	cd clients/php && PYTHONPATH= $(CURDIR)/$(CLIENTS)/bin/pytest tests $(ARGS)
 	cd clients/node && node --test
-	PYTHONPATH=$(CURDIR) $(CLIENTS)/bin/pytest --rootdir=demo -c demo/pytest.ini $(ARGS)
+	PYTHONPATH=$(CURDIR) $(CLIENTS)/bin/pytest --rootdir=demo -c demo/pytest.ini demo $(ARGS)
 
 e2e: docker build ## run the end-to-end tests against the built stack in containers (needs Docker)
 	$(BIN)/pytest tests/e2e $(ARGS)
