@@ -145,8 +145,7 @@ class OldStore:
 
     def _members(self, cursor: int) -> tuple[int, list[str]]:
         next, entries = self._ask(lambda: self._redis.zscan(self._index, cursor, count=_BATCH))
-        # Redis may tell a member twice.
-        return int(next), list(dict.fromkeys(str(member) for member, _ in entries))
+        return int(next), [str(member) for member, _ in entries]
 
     def _parse(self, member: str) -> tuple[str, str]:
         """App and token of a member of the index. The id behind them may contain a colon."""

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import termios
+import threading
 import time
 import uuid
 from collections import Counter
@@ -61,10 +62,13 @@ class RedisServer:
         self._process.terminate()
         self._process.wait()
 
-    def restart(self) -> None:
+    def restart(self) -> threading.Timer:
+        """Starts it again after a while, with all that it had."""
         self.client.save()
         self.stop()
-        self.start()
+        timer = threading.Timer(0.3, self.start)
+        timer.start()
+        return timer
 
 
 def free_port() -> int:
@@ -384,7 +388,8 @@ def test_broken_off_in_an_outage(old: Old) -> None:
     with scripted(PONG, UNAVAILABLE) as server:
         command = [COMMAND, *old.arguments(url=server.url)]
         with subprocess.Popen(command, env={}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            for _ in range(10):
+            # The workers have begun to try again.
+            for _ in range(1 + redis_sessions._WORKERS + 1):
                 assert server.arrived.acquire(timeout=PATIENCE)
             started = time.monotonic()
             process.send_signal(signal.SIGINT)
@@ -531,11 +536,25 @@ def test_a_namespace_of_something_else(old: Old) -> None:
     assert ran.stderr == f"Stopped: Redis does not let its sessions be read (ResponseError). {AGAIN}\n"
 
 
-def test_an_app_that_the_key_may_not_touch(old: Old, here: Here) -> None:
-    refusal = reply({"name": "forbidden", "message": "The key may not do this in this app"}, status=403)
-    with scripted(PONG, CREATED, refusal) as server:
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (
+            reply({"name": "forbidden", "message": "The key may not do this in this app"}, status=403),
+            "The key may not do this in this app: use one that may create sessions in each app, or choose an app with",
+        ),
+        (
+            reply({"message": "Unauthorized"}, status=401),
+            "The service requires a key: pass key, or set REST_SESSIONS_KEY",
+        ),
+        (reply("<html>"), "This is no answer of a REST Sessions API: check the URL"),
+    ],
+)
+def test_an_answer_that_stops_it(old: Old, here: Here, answer: Callable[[Connection], None], message: str) -> None:
+    with scripted(PONG, CREATED, answer) as server:
         status, output, _ = here.run(old, url=server.url)
-    assert "The key may not do this in this app: use one that may create" in str(status)
+    assert str(status).startswith(f"Stopped: {message}")
+    assert str(status).endswith(f". {AGAIN}")
     assert output.startswith("1 imported, ")
 
 
@@ -576,12 +595,16 @@ def test_redis_starts_again(
     monkeypatch.setattr(redis_sessions, "_PAUSES", (0.1,) * 50)
     old = make_old(300, own_redis)
 
+    timers = []
+
     def restart_redis(connection: Connection) -> None:
-        own_redis.restart()
+        timers.append(own_redis.restart())
         CREATED(connection)
 
     with scripted(PONG, CREATED, restart_redis, CREATED) as server:
-        status, *_ = here.run(old, url=server.url)
+        status, output, _ = here.run(old, url=server.url)
+    timers[0].join()
+    assert int(output.split()[0]) > 200
     assert str(status).startswith("Stopped: Redis was started again meanwhile, so that some sessions may not ")
 
 
