@@ -95,8 +95,8 @@ final readonly class Values
             }
             // What another platform wrote may be no such object, and session_start would fail again and again. An
             // object of the application's own is made only once, by PHP.
-            $builtIn = array_intersect(array_map(strtolower(...), $classes), array_map(strtolower(...), self::SAFE_CLASSES));
-            return count($builtIn) < count($classes) || $classes === [] || @unserialize($text) !== false;
+            $own = array_udiff($classes, self::SAFE_CLASSES, strcasecmp(...));
+            return $classes === [] || $own !== [] || @unserialize($text) !== false;
         } catch (Throwable) {
             return false;
         }

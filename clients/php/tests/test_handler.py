@@ -128,6 +128,29 @@ def test_a_logout_is_two_calls(browser: Browser, proxy: Proxy, client: Client, p
     assert browser.token == (None if page == "log_out" else token)
 
 
+def test_logout_of_a_session_that_is_closed_is_not_pretended(site: Site, browser: Browser, client: Client) -> None:
+    site.page("page", "session_start(); session_write_close(); $sessions->logout(); return null;")
+    write(browser, a=1)
+    assert browser.get("/page").status_code == 500
+    [complaint] = site.complaints()
+    assert "ConfigurationError: logout needs a session that has started, and was not closed yet" in complaint
+    assert data_of(browser) == {"a": 1}
+
+
+def test_an_applications_method_may_have_the_name_of_phps_function(
+    site: Site, browser: Browser, client: Client
+) -> None:
+    site.page(
+        "page",
+        """final class Application { static function session_regenerate_id(): void { session_start(); session_destroy(); } }
+        Application::session_regenerate_id();
+        return null;""",
+    )
+    write(browser, a=1)
+    browser.ask("page")
+    assert sessions_of(client) == []
+
+
 def test_an_ended_session_is_a_visitor_again(browser: Browser, proxy: Proxy, client: Client) -> None:
     token = write(browser, a=1)
     client.kill(token)
@@ -578,11 +601,13 @@ class TestUserOption:
         assert (session.id, session.ttl, user_data(session)) == (None, 1440, {"a": 1, "user": {"$null": True}})
         assert data_of(browser) == {"a": 1, "user": None}
 
-    def test_another_user(self, site: Site, browser: Browser, client: Client) -> None:
+    def test_another_user(self, site: Site, browser: Browser, client: Client, proxy: Proxy) -> None:
         self.run(site, browser, self.AFTER)
         write(browser, a=1)
         old = browser.token
+        proxy.take()
         self.run(site, browser, self.AFTER, user="'anna'")
+        assert proxy.take() == ["get", "create"]
         assert client.get(old) is None
         # What PHP's own sessions keep is for the application to say.
         [session] = sessions_of(client)
