@@ -337,8 +337,8 @@ def main() -> None:
         prog="rest-sessions-import",
         description="Copies the live sessions of a redis-sessions store (version 3 or 4) to REST Sessions, each with "
         "its token, its data and the time it has left, so that nobody has to log in again. The old store is only read.",
-        epilog="The command may be broken off with Ctrl-C and run again: what is already there is left alone. So run it "
-        "when the app servers no longer use the old store: a logout or new data there does not follow a session that "
+        epilog="The command may be broken off with Ctrl-C and run again: what is already there is left alone. So run "
+        "it when no app server uses the old store any more: a logout or new data there does not follow a session that "
         "was copied before. The time that a session has left becomes its idle timeout; set and touch can change it. "
         "The exit code is 0 if all live sessions are there, 1 if not, and 2 if the command is wrong.",
     )
