@@ -6,17 +6,18 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-HERE = Path(__file__).resolve().parent
+from demo.__main__ import HERE, LOOPBACK, free_port
+
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
 @contextlib.contextmanager
-def running_demo(port: int, path: str | None = None) -> Iterator[str]:
+def running_demo(path: str | None = None) -> Iterator[str]:
     """Runs the demo while the context lasts. Returns its URL. `path` is the PATH on which it finds the platforms."""
+    port = free_port()
     with subprocess.Popen(
         [sys.executable, HERE],
         env={**os.environ, "PORT": str(port), **({"PATH": path} if path else {})},
@@ -29,7 +30,7 @@ def running_demo(port: int, path: str | None = None) -> Iterator[str]:
                     break
             else:
                 raise RuntimeError("The demo did not start")
-            yield f"http://127.0.0.1:{port}"
+            yield f"http://{LOOPBACK}:{port}"
         finally:
             process.terminate()
 

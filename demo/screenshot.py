@@ -2,12 +2,10 @@
 
 from demo.browser import HERE, chromium, running_demo
 
-PORT = 8765
-
 
 def main() -> None:
     """Runs the demo, uses it, and takes the picture."""
-    with running_demo(PORT) as url, chromium() as browser:
+    with running_demo() as url, chromium() as browser:
         other = browser.new_context(user_agent="Firefox on Android").new_page()
         other.goto(url)
         other.click("#PHP >> text=Log in as Anna")

@@ -3,7 +3,6 @@
 import itertools
 import json
 import shutil
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,14 +20,9 @@ MISSING = [name for name in ("chromium", "node", "php") if shutil.which(name) is
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with running_demo(free_port()) as url:
+    with running_demo() as url:
         yield url
 
 
@@ -133,7 +127,7 @@ def test_every_json_value_goes_through_all_languages(url: str, order: tuple[str,
 def test_works_with_the_platforms_that_are_there(browser: Browser, tmp_path: Path) -> None:
     """Without Node and PHP on the PATH."""
     (tmp_path / "python").symlink_to(sys.executable)
-    with running_demo(free_port(), path=str(tmp_path)) as url:
+    with running_demo(path=str(tmp_path)) as url:
         page = browser.new_context().new_page()
         page.goto(url)
         expect(page.locator("body")).to_contain_text("Not running: PHP is not installed here.")

@@ -21,7 +21,7 @@ TESTS = Path(__file__).parent
 PHP = TESTS.parent
 # There `tests` is the package that starts the service, for the tests of all clients.
 sys.path.insert(0, str(PHP.parent / "python"))
-from tests.conftest import Service, app, client, no_proxies, service  # noqa: E402, F401 - fixtures
+from tests.conftest import Service, app, client, free_port, no_proxies, service  # noqa: E402, F401 - fixtures
 
 AUTOLOAD = PHP / "src" / "autoload.php"
 COOKIE = "PHPSESSID"
@@ -135,8 +135,7 @@ class Site:
         self.options("['secure' => false]")
         for name, code in PAGES.items():
             self.page(name, code)
-        with socket.create_server((LOOPBACK, 0)) as probe:
-            port = probe.getsockname()[1]
+        port = free_port()
         self.url = f"http://{LOOPBACK}:{port}"
         self.log = folder / "log"
         variables = environment(

@@ -1,5 +1,6 @@
 import contextlib
 import os
+import random
 import re
 import socket
 import subprocess
@@ -16,12 +17,19 @@ ROOT = Path(__file__).parents[3]
 LOOPBACK = "127.0.0.1"
 
 
+def free_port() -> int:
+    """A free port below those of outgoing connections, which so cannot take it while a server starts again."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server((LOOPBACK, port)):
+            return port
+
+
 class Service:
     """`make dev` in a process of its own."""
 
     def __init__(self, **environment: str) -> None:
-        with socket.create_server((LOOPBACK, 0)) as probe:
-            port = probe.getsockname()[1]
+        port = free_port()
         self.url = f"http://{LOOPBACK}:{port}"
         self.process = subprocess.Popen(
             [ROOT / ".venv" / "bin" / "python", "-m", "dev"],

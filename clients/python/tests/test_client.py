@@ -6,7 +6,6 @@ import logging
 import math
 import os
 import re
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -36,7 +35,7 @@ from rest_sessions_client.errors import (
     UnexpectedAnswer,
 )
 from rest_sessions_client.models import App, Created, Session
-from tests.conftest import ROOT, Service, running_service
+from tests.conftest import ROOT, Service, free_port, running_service
 from tests.servers import PATIENCE, ScriptedServer, hang_up, last, reply, reset, scripted, silence, trickle, within
 
 KEY = "the-key-that-nobody-may-see-in-a-log"
@@ -101,8 +100,7 @@ def add_one(client: Any) -> Any:
 
 def free_url() -> str:
     """A URL at which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 def operations(server: ScriptedServer) -> list[str]:

@@ -4,10 +4,8 @@ import contextlib
 import json
 import os
 import pty
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import termios
@@ -26,7 +24,7 @@ from redis.retry import Retry
 
 from rest_sessions_client import Client, Session, redis_sessions
 from rest_sessions_client.redis_sessions import NotCopied, OldSession, arguments_of_create
-from tests.conftest import LOOPBACK, ROOT, Service
+from tests.conftest import LOOPBACK, ROOT, Service, free_port
 from tests.servers import PATIENCE, Connection, reply, reset, scripted
 
 NODE = ROOT / "benchmarks" / "node"
@@ -69,14 +67,6 @@ class RedisServer:
         timer = threading.Timer(0.3, self.start)
         timer.start()
         return timer
-
-
-def free_port() -> int:
-    """A free port below those of outgoing connections, which so cannot take it while a server starts again."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with contextlib.suppress(OSError), socket.create_server((LOOPBACK, port)):
-            return port
 
 
 @contextlib.contextmanager
