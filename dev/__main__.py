@@ -90,10 +90,11 @@ def announce(port: int, store: str, header: str, keys: str) -> None:
     address = f"http://{LOOPBACK}:{port}"
     print(
         f"REST Sessions listens on {address}\n"
-        f"Store: {store}{reachability()}\n"
-        f"Key:   {keys}\n"
-        f"Try:   curl {header}-X PUT '{address}/webapp/create/user123?ip=192.168.99.22'\n"
-        f"Docs:  {address}{VIEWER_PATH}, where you can try each route; as a file: {address}{DOCUMENT_PATH}\n"
+        f"Store:   {store}{reachability()}\n"
+        f"Key:     {keys}\n"
+        f"Try:     curl {header}-X PUT '{address}/webapp/create/user123?ip=192.168.99.22'\n"
+        f"Console: {address}/console\n"
+        f"Docs:    {address}{VIEWER_PATH}, where you can try each route; as a file: {address}{DOCUMENT_PATH}\n"
         "Ctrl-C stops it.",
         flush=True,
     )

@@ -142,8 +142,9 @@ def main() -> None:
     with contextlib.suppress(KeyboardInterrupt), stack(name) as local, start_api(local, port) as address:
         print(
             f"\nREST Sessions runs in Lambda's containers on {address}, with Valkey\n"
-            f"Try:   curl -H 'Authorization: Bearer {local.key}' "
+            f"Try:     curl -H 'Authorization: Bearer {local.key}' "
             f"-X PUT '{address}/webapp/create/user123?ip=192.168.99.22'\n"
+            f"Console: {address}/console\n"
             "The first request to each function takes some seconds.\n"
             "Ctrl-C stops it.",
             flush=True,

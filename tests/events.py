@@ -33,7 +33,8 @@ def in_base64(body: bytes) -> dict[str, Any]:
 
 def logical_id(name: str) -> str:
     """The template's name of the function, such as `GetSession` for `get_session`."""
-    return "".join(word.capitalize() for word in name.split("_"))
+    # A parameter has the name Console.
+    return "ConsolePage" if name == "console" else "".join(word.capitalize() for word in name.split("_"))
 
 
 def http_request(name: str, *, app: str, token: str = "") -> dict[str, Any]:

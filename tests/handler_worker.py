@@ -48,6 +48,7 @@ def requests(api: Api, tokens: TextIO) -> Iterator[object]:
         yield call("ping")
         yield call("authorize")
         yield call("authorize", identitySource=[f"Bearer {KEY}x"])
+        yield call("console")
         yield call("get_session", 403, path=token, principal={"name": "web", "apps": "another", "allow": "*"})
         yield call("get_session", 400, path={"app": "a"})
         yield call("get_session", 400, path={"token": "short"})
@@ -83,7 +84,7 @@ class Measured:
 
 def main() -> None:
     folder = Path(sys.argv[1])
-    os.environ["API_KEYS"] = REGISTRY
+    os.environ |= {"API_KEYS": REGISTRY, "AUTH_MODE": "token"}
     server = Server(os.environ["SERVER"], os.environ["REDIS_URL"])
     client = server.connect()
     nodes = server.nodes(client)

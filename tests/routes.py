@@ -19,12 +19,12 @@ def load(function: str) -> ModuleType:
 
 
 def _declared() -> dict[str, Route]:
-    keys = {"API_KEYS": '{"keys": []}'}
+    environment = {"API_KEYS": '{"keys": []}', "AUTH_MODE": "token"}
     with (
         mock.patch("rest_sessions.http.route.open_store"),
         mock.patch("rest_sessions.runtime.open_store"),
         mock.patch("rest_sessions.http.route.load_settings"),
-        mock.patch.dict("os.environ", keys),
+        mock.patch.dict("os.environ", environment),
     ):
         handlers = {function: load(function).handler for function in FUNCTIONS}
     return {function: handler for function, handler in handlers.items() if isinstance(handler, Route)}

@@ -31,6 +31,27 @@ def test_ping_needs_no_key(api) -> None:
     assert answer.headers["Content-Type"] == "application/json"
 
 
+def test_the_page_of_the_console_needs_no_key(api) -> None:
+    with api.client(None) as http:
+        answer = http.get("/console")
+    if answer.status_code == 404:
+        pytest.skip("deployed without Console=true")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'sha256-")
+    assert answer.text.startswith("<!doctype html>")
+
+
+def test_the_console_is_told_what_the_key_allows(api, http) -> None:
+    answer = http.get("/console/key")
+    if answer.status_code == 404:
+        pytest.skip("deployed without Console=true")
+    assert answer.json().keys() == {"name", "apps", "allow"}
+    assert (answer.json()["apps"], answer.json()["allow"]) == (["*"], ["*"])
+    for wrong, status in ((None, 401), ("Bearer wrong", 403)):
+        with api.client(wrong) as stranger:
+            assert stranger.get("/console/key").status_code == status
+
+
 def test_the_life_of_a_session(http, app) -> None:
     token = create(http, app, "peter", params={"ttl": 600}, json={"name": "Peter", "left": None})
     assert len(token) == 64

@@ -50,5 +50,11 @@ def test_event_of_the_authorizer(local) -> None:
     assert invoke(local, "authorize") == {"isAuthorized": False}
 
 
+def test_event_of_the_console(local) -> None:
+    rights = EVENTS["console"]["requestContext"]["authorizer"]["lambda"]
+    answer = json.loads(invoke(local, "console")["body"])
+    assert answer == {**rights, "apps": [rights["apps"]], "allow": rights["allow"].split(",")}
+
+
 def test_every_event_has_a_test() -> None:
-    assert set(EVENTS) == {*CASES, "sweep_expired", "authorize"}
+    assert set(EVENTS) == {*CASES, "sweep_expired", "authorize", "console"}

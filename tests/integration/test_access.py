@@ -113,7 +113,7 @@ def test_allows_what_the_key_allows_and_nothing_else(http, store, server) -> Non
 def test_refuses_a_wrong_key(http, store, server, authorization) -> None:
     token = store.create_session("webapp", "peter", IP).token
     before = contents(server)
-    for function in OPERATIONS:
+    for function in (*OPERATIONS, "console"):
         answer = call(http, function, "webapp", token, authorization)
         assert answer.status_code in (401, 403)
         assert answer.json().keys() == {"message"}
@@ -122,6 +122,21 @@ def test_refuses_a_wrong_key(http, store, server, authorization) -> None:
 
 def test_ping_is_open(http) -> None:
     assert http.get("/ping").text == "PONG"
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_tells_the_console_what_the_key_allows(http, name) -> None:
+    answer = call(http, "console", "webapp", "", f"Bearer {SECRETS[name]}")
+    rights = {part: sorted(values) for part, values in KEYS[name].items()}
+    assert (answer.status_code, answer.json()) == (200, {"name": name, **rights})
+
+
+def test_tells_the_console_that_no_key_is_needed(server) -> None:
+    dev = Dev({"REDIS_URL": server.url})
+    try:
+        assert httpx.get(f"{dev.url}/console/key").json() == {"name": "", "apps": ["*"], "allow": ["*"]}
+    finally:
+        dev.stop()
 
 
 def test_a_cached_answer_of_the_authorizer_serves_two_apps(store, server, monkeypatch) -> None:

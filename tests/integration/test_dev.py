@@ -108,6 +108,8 @@ def test_greets_with_address_store_and_a_line_to_try() -> None:
     try:
         assert f"http://{LOOPBACK}:{dev.port}" in dev.greeting
         assert "Store: " in dev.greeting
+        [console] = re.findall(r"Console: (\S+)\n", dev.greeting)
+        assert httpx.get(console).headers["content-type"].startswith("text/html")
         [line] = re.findall(r"curl .*", dev.greeting)
         answer = subprocess.run(line.replace("curl", "curl -s", 1), shell=True, capture_output=True, check=True)
         assert b'{"token":"Z' in answer.stdout

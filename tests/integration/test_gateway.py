@@ -22,11 +22,12 @@ from werkzeug.wrappers import Response
 from dev.connection import MAX_BODY_BYTES, KeptConnection
 from dev.embedded_store import LOOPBACK
 from tests.conftest import Dev
-from tests.events import EVENTS
 
 DOCUMENT = yaml.safe_load((Path(__file__).parents[2] / "docs" / "openapi.yaml").read_text(encoding="utf-8"))
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW")
-ROUTES = [event["routeKey"].split(" ") for event in EVENTS.values() if "routeKey" in event]
+ROUTES = [
+    [method.upper(), path] for path, item in DOCUMENT["paths"].items() for method in item if method != "parameters"
+]
 PATHS = {re.sub(r"{\w+}", "webapp", path) for _, path in ROUTES}
 # An HTTP API has a route for each method that it names, and no other.
 WITHOUT_ROUTE = [
@@ -111,6 +112,17 @@ def test_shows_the_document_with_nothing_from_elsewhere(http: httpx.Client) -> N
     # Whatever else the page would load.
     assert re.match(r"default-src 'self'( 'unsafe-inline')?;", page.headers["content-security-policy"])
     assert '"validatorUrl": null' in page.text
+
+
+def test_serves_the_console_to_everybody(http: httpx.Client) -> None:
+    page = http.get("/console")
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert page.headers["content-security-policy"].startswith("default-src 'none'; script-src 'sha256-")
+    assert page.text.startswith("<!doctype html>")
+
+
+def test_no_app_loses_a_route_to_the_console(http: httpx.Client) -> None:
+    assert http.get("/console/activity", params={"dt": 10}).status_code in (200, 401)
 
 
 def test_no_app_loses_a_route_to_the_viewer(http: httpx.Client) -> None:

@@ -50,6 +50,7 @@ def api(server: Server, namespace: str, stacks: list[Stack], monkeypatch) -> Ite
         **server.environment,
         "NAMESPACE": namespace,
         "API_KEYS": REGISTRY,
+        "AUTH_MODE": "token",
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

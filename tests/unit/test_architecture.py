@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 from pathlib import Path
 from unittest import mock
@@ -14,7 +15,7 @@ from rest_sessions.limits import REQUEST_SECONDS
 from rest_sessions.settings import Settings
 from rest_sessions.store.sessions import SessionStore
 from tests.cases import CASES
-from tests.events import EVENTS
+from tests.events import EVENTS, logical_id
 from tests.routes import FUNCTIONS, ROUTES
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +53,10 @@ IMPORTS_OF_A_ROUTE = {"access.principal", "http.route", "http.response", "model"
 IMPORTS_OF_OTHER_FUNCTIONS = {
     "sweep_expired": {"errors", "runtime", "telemetry"},
     "authorize": {"access.source", "http.authorizer"},
+    "console": {"http.console"},
 }
+# They do not use the store.
+WITHOUT_STORE = {"authorize", "console"}
 
 # The sweep calls this method, not a function of its own.
 WITHOUT_FUNCTION = {"count_active_users_of_all_apps"}
@@ -125,15 +129,12 @@ def template():
 @pytest.fixture(scope="module")
 def functions(template):
     """The properties of each function of the template, by the name of its folder."""
+    folders = {logical_id(name): name for name in FUNCTIONS}
     return {
-        snake_case(logical_id): resource["Properties"]
-        for logical_id, resource in template["Resources"].items()
+        folders.get(name, name): resource["Properties"]
+        for name, resource in template["Resources"].items()
         if resource["Type"] == "AWS::Serverless::Function"
     }
-
-
-def snake_case(logical_id):
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", logical_id).lower()
 
 
 class TestTemplate:
@@ -153,12 +154,13 @@ class TestTemplate:
 
     def test_has_the_route_of_each_sample_event(self, functions):
         routes = {
-            name: f"{event['Properties']['Method']} {event['Properties']['Path']}"
+            (name, f"{event['Properties']['Method']} {event['Properties']['Path']}")
             for name, properties in functions.items()
             for event in properties.get("Events", {}).values()
             if event["Type"] == "HttpApi"
         }
-        assert routes == {name: EVENTS[name]["routeKey"] for name in ROUTES}
+        samples = {(name, EVENTS[name]["routeKey"]) for name in (*ROUTES, "console")}
+        assert routes == samples | {("console", "GET /console")}
 
     def test_gives_each_route_more_time_than_it_waits_for_redis(self, functions, template):
         for name in ROUTES:
@@ -187,6 +189,12 @@ class TestFunction:
         docstring = ast.get_docstring(ast.parse(FUNCTIONS[function].read_text(encoding="utf-8")))
         assert docstring.startswith(f"{EVENTS[function]['routeKey']}: ")
 
+    @pytest.mark.parametrize("function", sorted(WITHOUT_STORE))
+    def test_loads_no_redis_if_it_does_not_use_the_store(self, function):
+        code = f"import runpy, sys; runpy.run_path({str(FUNCTIONS[function])!r}); sys.exit('redis' in sys.modules)"
+        environment = {"PYTHONPATH": str(PACKAGE.parent), "API_KEYS": '{"keys": []}', "AUTH_MODE": "token"}
+        assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
+
     def test_has_a_case_if_it_is_a_route(self):
         assert set(CASES) == set(ROUTES)
 
@@ -198,9 +206,9 @@ def operations():
 
 class TestNames:
     def test_of_functions_are_those_of_the_store(self):
-        assert set(FUNCTIONS) - {"authorize"} == operations()
+        assert set(FUNCTIONS) - WITHOUT_STORE == operations()
 
-    @pytest.mark.parametrize("function", sorted(set(FUNCTIONS) - {"authorize"}))
+    @pytest.mark.parametrize("function", sorted(set(FUNCTIONS) - WITHOUT_STORE))
     def test_of_a_function_is_the_method_that_it_calls(self, function):
         called = {
             node.func.attr

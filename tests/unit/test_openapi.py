@@ -13,6 +13,7 @@ from openapi_spec_validator import validate
 from samcli.yamlhelper import yaml_parse
 
 from rest_sessions import errors, limits
+from rest_sessions.access import principal
 from rest_sessions.errors import ApiError, BadRequest
 from rest_sessions.http import parameters as rules
 from rest_sessions.http.body import parse_data
@@ -86,17 +87,23 @@ def test_has_patterns_that_every_engine_accepts(name):
 
 
 def template_routes():
+    """Each route of the template, and whether it is open."""
     for resource in yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))["Resources"].values():
         for event in resource.get("Properties", {}).get("Events", {}).values():
             if event["Type"] == "HttpApi":
-                yield f"{event['Properties']['Method']} {event['Properties']['Path']}"
+                route = event["Properties"]
+                yield f"{route['Method']} {route['Path']}", route.get("Auth") == {"Authorizer": "NONE"}
+
+
+IS_OPEN = dict(template_routes())
 
 
 def test_has_the_routes_of_the_template():
-    assert set(OPERATIONS) == set(template_routes())
+    assert set(OPERATIONS) == set(IS_OPEN)
 
 
-# Each route's declaration, by its method and path.
+# Each route's declaration, by its method and path. The console's routes have none: they have no parameters and need no
+# operation.
 DECLARED = {EVENTS[function]["routeKey"]: route for function, route in ROUTES.items()}
 FUNCTIONS = {EVENTS[function]["routeKey"]: function for function in ROUTES}
 
@@ -117,6 +124,34 @@ def in_document(route, place):
 
 @pytest.mark.parametrize("route", OPERATIONS)
 class TestRoute:
+    def test_needs_a_key_unless_it_is_open(self, route):
+        assert OPERATIONS[route].get("security") == ([] if IS_OPEN[route] else None)
+
+    def test_has_the_answers_that_every_route_can_have(self, route):
+        expected = {"200", "429", "500"} | (set() if IS_OPEN[route] else {"401", "403"})
+        if route in DECLARED:
+            expected |= {"400", "503"}
+        assert expected <= OPERATIONS[route]["responses"].keys()
+
+    def test_has_examples_that_are_valid(self, route):
+        responses = [resolve(response) for response in OPERATIONS[route]["responses"].values()]
+        for content in [r["content"] for r in (*responses, OPERATIONS[route].get("requestBody", {})) if "content" in r]:
+            [media] = content.values()
+            if "schema" not in media:
+                assert route == "GET /ping"
+                continue
+            examples = [example["value"] for example in media.get("examples", {}).values()]
+            if "example" in media:
+                examples.append(media["example"])
+            assert examples
+            assert all(is_valid(media["schema"], example) for example in examples), examples
+
+    def test_has_no_parameters_if_it_declares_none(self, route):
+        assert route in DECLARED or not (parameters(route) or "requestBody" in OPERATIONS[route])
+
+
+@pytest.mark.parametrize("route", DECLARED)
+class TestDeclaredRoute:
     def test_has_the_operation_that_a_key_must_allow(self, route):
         assert OPERATIONS[route]["operationId"] == OPERATION_IDS.get(route, DECLARED[route].operation)
 
@@ -131,12 +166,8 @@ class TestRoute:
     def test_has_the_parameters_of_its_path(self, route):
         assert set(in_document(route, "path")) == set(re.findall(r"\{(\w+)}", route))
 
-    def test_needs_a_key_unless_it_is_open(self, route):
-        assert OPERATIONS[route].get("security") == (None if DECLARED[route].operation else [])
-
-    def test_has_the_answers_that_every_route_can_have(self, route):
-        expected = {"200", "400", "429", "500", "503"} | ({"401", "403"} if DECLARED[route].operation else set())
-        assert expected <= OPERATIONS[route]["responses"].keys()
+    def test_needs_a_key_if_it_has_an_operation(self, route):
+        assert IS_OPEN[route] == (DECLARED[route].operation is None)
 
     def test_has_the_errors_of_bodies_only_if_it_has_a_body(self, route):
         of_bodies = {"413", "415"} & OPERATIONS[route]["responses"].keys()
@@ -148,18 +179,10 @@ class TestRoute:
     def test_has_a_missing_session_as_an_error_only_if_it_uses_one(self, route):
         assert ("404" in OPERATIONS[route]["responses"]) == (FUNCTIONS[route] in USES)
 
-    def test_has_examples_that_are_valid(self, route):
-        responses = [resolve(response) for response in OPERATIONS[route]["responses"].values()]
-        for content in [r["content"] for r in (*responses, OPERATIONS[route].get("requestBody", {})) if "content" in r]:
-            media = content["application/json"]
-            if "schema" not in media:
-                assert route == "GET /ping"
-                continue
-            examples = [example["value"] for example in media.get("examples", {}).values()]
-            if "example" in media:
-                examples.append(media["example"])
-            assert examples
-            assert all(is_valid(media["schema"], example) for example in examples), examples
+
+def test_lists_the_operations_that_a_key_can_allow():
+    answer = OPERATIONS["GET /console/key"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert answer["properties"]["allow"]["items"]["enum"] == [principal.EVERYTHING, *sorted(principal.OPERATIONS)]
 
 
 def test_has_the_headers_of_every_answer():

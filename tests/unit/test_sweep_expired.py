@@ -14,6 +14,7 @@ from rest_sessions.store.sessions import AppsResult
 def handler(monkeypatch):
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
     monkeypatch.setenv("API_KEYS", '{"keys": []}')
+    monkeypatch.setenv("AUTH_MODE", "token")
     runtime.open_store.cache_clear()
     yield load_handlers(read_template())["SweepExpired"]
     runtime.open_store.cache_clear()

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import tomllib
+from collections import Counter
 from fnmatch import fnmatchcase
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -27,6 +28,8 @@ ROOT = Path(__file__).parents[2]
 CODE = {"CodeUri": "functions", "ContentUri": "layers"}
 FUNCTIONS = set(map(logical_id, routes.FUNCTIONS))
 ROUTES = set(map(logical_id, routes.ROUTES))
+CONSOLE = logical_id("console")
+ROLES = {"StoreRole", "AuthorizeRole", "ConsoleRole"}
 AUTHORIZERS = {"token": "KeyAuthorizer", "iam": "AWS_IAM"}
 SECRET = {"Ref": "ApiKeys"}
 NO_VALUE = {"Ref": "AWS::NoValue"}
@@ -53,7 +56,13 @@ DEPLOYMENTS = {
     "given-cache": GIVEN_CACHE,
     "given-cache-in-vpc": GIVEN_CACHE_IN_VPC,
     "given-cache-by-iam": GIVEN_CACHE_BY_IAM,
-    "all-options": {"KmsKeyArn": KEY_ARN, "AlarmTopicArn": TOPIC_ARN, "SnapStart": "true", "ReservedConcurrency": "5"},
+    "all-options": {
+        "Console": "true",
+        "KmsKeyArn": KEY_ARN,
+        "AlarmTopicArn": TOPIC_ARN,
+        "SnapStart": "true",
+        "ReservedConcurrency": "5",
+    },
 }
 
 
@@ -141,6 +150,12 @@ def resources(parameters):
     return translate(**parameters)
 
 
+@pytest.fixture(scope="module")
+def deployed(parameters):
+    """The names of all functions."""
+    return FUNCTIONS if "Console" in parameters else FUNCTIONS - {CONSOLE}
+
+
 def of_type(resources, type):
     return {name: resource["Properties"] for name, resource in resources.items() if resource["Type"] == type}
 
@@ -160,6 +175,16 @@ def operations(resources):
             yield f"{method.upper()} {path}", operation
 
 
+def source_of(permission):
+    """What a permission lets call: the last part of an ARN, such as `${Api}/*/GET/ping`."""
+    source = permission["SourceArn"]["Fn::Sub"]
+    if isinstance(source, list):
+        source, names = source
+        api = "${Api}" if names["__ApiId__"] == {"Ref": "Api"} else names["__ApiId__"]
+        source = source.replace("${__ApiId__}", api).replace("${__Stage__}", names["__Stage__"])
+    return source.rpartition(":")[2]
+
+
 def schemes_of(operation):
     """The security schemes to which a route refers. Any of them opens it."""
     return {scheme for requirement in operation.get("security", []) for scheme in requirement}
@@ -175,27 +200,31 @@ def actions(statement):
 
 
 class TestRoute:
-    def test_calls_its_function_by_its_alias(self, resources):
-        uris = {
-            route: operation["x-amazon-apigateway-integration"]["uri"] for route, operation in operations(resources)
-        }
-        called = {re.search(r"functions/\$\{(\w+)}/invocations", uri["Fn::Sub"])[1] for uri in uris.values()}
-        assert len(uris) == len(called)
-        assert called == {f"{name}Aliaslive" for name in ROUTES}
-        assert of_type(resources, "AWS::Lambda::Alias").keys() == {f"{name}Aliaslive" for name in FUNCTIONS}
+    def test_calls_its_function_by_its_alias(self, resources, deployed):
+        uris = [operation["x-amazon-apigateway-integration"]["uri"] for _, operation in operations(resources)]
+        called = Counter(re.search(r"functions/\$\{(\w+)}/invocations", uri["Fn::Sub"])[1] for uri in uris)
+        # The console's function has two routes.
+        assert called == {f"{name}Aliaslive": 1 + (name == CONSOLE) for name in deployed & {*ROUTES, CONSOLE}}
+        assert of_type(resources, "AWS::Lambda::Alias").keys() == {f"{name}Aliaslive" for name in deployed}
 
-    def test_may_call_its_function_only_by_its_alias(self, resources):
-        allowed = [
+    def test_may_call_its_function_only_by_its_alias(self, resources, deployed):
+        allowed = {
             permission["FunctionName"]["Ref"]
             for permission in of_type(resources, "AWS::Lambda::Permission").values()
             if permission["Principal"] == "apigateway.amazonaws.com"
-        ]
-        assert sorted(allowed) == sorted(f"{name}Aliaslive" for name in FUNCTIONS - {"SweepExpired"})
+        }
+        assert allowed == {f"{name}Aliaslive" for name in deployed - {"SweepExpired"}}
 
-    def test_has_its_authorizer_unless_it_is_ping(self, resources, parameters):
+    def test_may_call_its_function_by_a_permission_of_this_api(self, resources):
+        allowed = list(map(source_of, of_type(resources, "AWS::Lambda::Permission").values()))
+        for route, _ in operations(resources):
+            call = re.sub(r"\{\w+}", "x", route).replace(" ", "")
+            assert any(fnmatchcase(f"${{Api}}/$default/{call}", source) for source in allowed), route
+
+    def test_has_its_authorizer_unless_it_is_ping_or_the_page(self, resources, parameters):
         schemes = {route: schemes_of(operation) for route, operation in operations(resources)}
-        assert len(schemes) == len(ROUTES)
-        assert schemes.pop("GET /ping") <= {"NONE"}
+        for open_route in {"GET /ping", "GET /console"} & schemes.keys():
+            assert schemes.pop(open_route) <= {"NONE"}
         assert set(map(frozenset, schemes.values())) == {frozenset([AUTHORIZERS[parameters.get("AuthMode", "token")]])}
 
     def test_refers_to_no_scheme_that_would_fail_the_import(self, resources):
@@ -293,7 +322,7 @@ class TestRole:
                     assert actions(statement) == INTERFACE_ACTIONS
 
     def test_of_a_function_has_no_managed_policies(self, resources):
-        for name in ("StoreRole", "AuthorizeRole"):
+        for name in ROLES & resources.keys():
             assert "ManagedPolicyArns" not in resources[name]["Properties"]
 
     def test_lets_lambda_but_not_the_code_create_interfaces(self, resources, parameters):
@@ -302,7 +331,7 @@ class TestRole:
         assert all("lambda:SourceFunctionArn" in str(s["Condition"]) for s in found if s["Effect"] == "Deny")
 
     def test_writes_only_to_the_log_group_of_the_functions(self, resources):
-        for name in ("StoreRole", "AuthorizeRole"):
+        for name in ROLES & resources.keys():
             [logs] = [s for s in statements(resources[name]["Properties"]) if "logs:" in str(s["Action"])]
             assert logs["Resource"] == {"Fn::GetAtt": ["FunctionLogs", "Arn"]}
             assert actions(logs) == {"logs:CreateLogStream", "logs:PutLogEvents"}
@@ -320,6 +349,37 @@ class TestRole:
             [arn, user] = resource
             assert cache in str(arn)
             assert ("CacheUser" if parameters == OWN else "app") in str(user)
+
+
+class TestConsole:
+    @pytest.mark.parametrize("parameters", [{}, {"Console": "true", "AuthMode": "iam"}], ids=["by-default", "with-iam"])
+    def test_leaves_nothing_when_it_is_off(self, parameters):
+        assert "console" not in json.dumps(translate(**parameters)).lower()
+        assert read()["Outputs"]["ConsoleUrl"]["Condition"] == read()["Resources"][CONSOLE]["Condition"]
+
+    def test_knows_only_how_keys_are_checked(self):
+        function = functions(translate(Console="true"))[CONSOLE]
+        assert function["Environment"] == {"Variables": {"AUTH_MODE": "token"}}
+        assert function["Role"] == {"Fn::GetAtt": ["ConsoleRole", "Arn"]}
+
+    def test_may_only_write_logs(self):
+        [statement] = statements(translate(Console="true")["ConsoleRole"]["Properties"])
+        assert all(action.startswith("logs:") for action in actions(statement))
+
+    @pytest.mark.parametrize("console", ["true", "false"])
+    def test_is_the_same_after_the_language_extensions(self, console):
+        """They may remove the references of a resource whose condition is false, before SAM reads it."""
+        template = read()
+        values = {name: str(p.get("Default", "")) for name, p in template["Parameters"].items()}
+        processed = process_template(read(), {**values, "Console": console})["Resources"]
+        template["Resources"][CONSOLE] = processed[CONSOLE]
+        resources = translate(template, Console=console)
+        assert document(resources) == document(translate(Console=console))
+        # The name of a version ends with a hash of the resource.
+        names, expected = (
+            {re.sub("[0-9a-f]{10}$", "", name) for name in found} for found in (resources, translate(Console=console))
+        )
+        assert names == expected
 
 
 class TestStore:
@@ -397,9 +457,10 @@ class TestNetwork:
         # It has nothing that costs money while idle: no NAT, no endpoint, no address.
         assert own - {"CacheIngress"} == ({"Vpc", "SubnetA", "SubnetB", "SecurityGroup"} if is_own else set())
 
-    def test_has_all_functions_except_the_authorizer(self, resources, parameters):
+    def test_has_all_functions_that_use_the_store(self, resources, parameters):
         found = functions(resources)
-        assert "VpcConfig" not in found.pop("Authorize")
+        for name in {"Authorize", CONSOLE} & found.keys():
+            assert "VpcConfig" not in found.pop(name)
         if parameters == GIVEN_CACHE:
             expected = None
         elif "SubnetIds" in parameters:
@@ -486,7 +547,7 @@ class TestVersions:
         assert group["DeploymentConfigName"]["Fn::Sub"][1] == {"ConfigName": type}
 
     def test_that_are_deployed_all_at_once_use_no_codedeploy(self):
-        resources = translate(DeploymentType="AllAtOnce")
+        resources = translate(DeploymentType="AllAtOnce", Console="true")
         assert [name for name, resource in resources.items() if "CodeDeploy" in str(resource)] == []
         assert of_type(resources, "AWS::Lambda::Alias").keys() == {f"{name}Aliaslive" for name in FUNCTIONS}
 
@@ -554,7 +615,7 @@ class TestStarts:
         assert "PublishedVersions" not in str(translate())
 
     def test_may_be_limited_in_concurrency(self):
-        found = functions(translate(ReservedConcurrency="4"))
+        found = functions(translate(ReservedConcurrency="4", Console="true"))
         limits = {name: function.get("ReservedConcurrentExecutions") for name, function in found.items()}
         assert limits == dict.fromkeys(FUNCTIONS, "4")
 
@@ -577,6 +638,9 @@ class TestRules:
             ({**GIVEN_CACHE_BY_IAM, "RedisUser": ""}, "IamUserOfRedis"),
             ({**GIVEN_CACHE_BY_IAM, "RedisTls": "false"}, "IamUserOfRedis"),
             ({**GIVEN_CACHE_BY_IAM, "RedisPasswordSecret": "arn:secret"}, "IamUserOfRedis"),
+            ({"Console": "true"}, None),
+            ({"AuthMode": "iam"}, None),
+            ({"AuthMode": "iam", "Console": "true"}, "ConsoleByKey"),
         ],
         ids=str,
     )
@@ -680,7 +744,7 @@ class TestAlarms:
         for number in range(further_routes):
             route = template["Resources"][f"Route{number}"] = copy.deepcopy(template["Resources"]["Ping"])
             route["Properties"]["Events"]["Route"]["Properties"]["Path"] = f"/route{number}"
-        resources = translate(template)
+        resources = translate(template, Console="true")
         found = functions(resources)
         assert found.keys() == FUNCTIONS | {f"Route{number}" for number in range(further_routes)}
         log_group = resources["FunctionErrors"]["Properties"]["LogGroupName"]
@@ -877,12 +941,12 @@ def test_no_resource_has_a_fixed_name(resources):
 
 
 def test_a_kms_key_encrypts_everything_that_is_stored():
-    resources = translate(KmsKeyArn=KEY_ARN)
+    resources = translate(KmsKeyArn=KEY_ARN, Console="true")
     keys = {name: resource["Properties"].get("KmsKeyId") for name, resource in resources.items()}
     with_key = {name for name, key in keys.items() if key == KEY_ARN}
     assert with_key == {"FirstKey", "ApiKeys", "Cache", "FunctionLogs", "AccessLogs"}
     assert all(function["KmsKeyArn"] == KEY_ARN for function in functions(resources).values())
-    for role in ("StoreRole", "AuthorizeRole"):
+    for role in ROLES:
         assert any(s["Resource"] == KEY_ARN for s in statements(resources[role]["Properties"]))
 
 

@@ -1,0 +1,195 @@
+"use strict";
+
+// What is shown when: the view that the address names, or the question for a key.
+
+const RENEW_MILLISECONDS = 10_000;
+const LOADING_MILLISECONDS = 200;
+
+/** The view of an address such as #/webapp/user/peter, as a function. */
+function viewOf(hash) {
+  const [app, kind, ...names] = partsOf(hash);
+  if (!app) return appsView;
+  if (!kind) return () => appView(app);
+  if (kind === "user" && names.length === 1) return () => userView(app, ...names);
+  if (kind === "user" && names.length === 2) return () => sessionView(app, ...names);
+  if (kind === "anonymous" && names.length === 1) return () => anonymousView(app, ...names);
+  return unknownView;
+}
+
+function partsOf(hash) {
+  try {
+    return hash.replace(/^#?\/?/, "").split("/").map(decodeURIComponent);
+  } catch {
+    // It is not percent-encoded UTF-8. No view has this path.
+    return hash.split("/");
+  }
+}
+
+async function unknownView() {
+  const empty = h("p", { class: "empty" }, "There is no such page.");
+  return { title: "Not found", content: [trail(), h("h1", {}, "Not found"), empty] };
+}
+
+const failureView = (error, again) => ({
+  title: "Error",
+  content: [trail(), h("h1", {}, "This cannot be shown"), h("p", { class: "error" }, explain(error)), button("Try again", again)],
+});
+
+// The view that is shown, and the ones that were left, by their entries in the tab's history: the way back leads to the
+// same rows at the same place.
+let shown = {};
+const left = new Map();
+let entries = 0;
+let timer;
+
+/** The current entry in the tab's history. Only those of this load of the page are in `left`. */
+function currentEntry() {
+  if (!history.state) history.replaceState(`${performance.timeOrigin} ${(entries += 1)}`, "");
+  return history.state;
+}
+
+function leave() {
+  stopReading();
+  clearTimeout(timer);
+  if (shown.entry) left.set(shown.entry, { ...shown, top: scrollY, focused: document.activeElement });
+  shown = {};
+  $("dialog").close();
+  $("notice").replaceChildren();
+  tellFreshness();
+}
+
+/** Shows the view that the address names. */
+async function show() {
+  leave();
+  const entry = currentEntry();
+  if (left.has(entry)) {
+    place(left.get(entry));
+    await renew();
+    return;
+  }
+  const main = $("main");
+  main.setAttribute("aria-busy", "true");
+  const loading = setTimeout(() => main.replaceChildren(h("p", { class: "soft" }, "Loading…")), LOADING_MILLISECONDS);
+  try {
+    place({ entry, ...(await viewOf(location.hash)()) });
+    renewLater();
+  } catch (error) {
+    fail(error, (failure) => place(failureView(failure, show)));
+  } finally {
+    clearTimeout(loading);
+  }
+}
+
+/**
+ * Shows a view: from its top, or where it was left. A keyboard or a screen reader goes on there.
+ * @param {{title: string, content: Array, renew?: () => Promise, top?: number, focused?: Element}} view
+ */
+function place(view) {
+  const { title, content, top = 0, focused } = view;
+  const element = view.element ?? h("div", {}, content);
+  shown = { ...view, element };
+  document.title = `${title} · REST Sessions`;
+  const main = $("main");
+  main.replaceChildren(element);
+  main.removeAttribute("aria-busy");
+  const heading = element.querySelector("h1");
+  heading.tabIndex = -1;
+  (element.contains(focused) ? focused : heading).focus({ preventScroll: true });
+  scrollTo(0, top);
+}
+
+function renewLater() {
+  timer = setTimeout(renew, RENEW_MILLISECONDS);
+}
+
+/** Brings the view up to date, unless nobody looks. */
+async function renew() {
+  try {
+    if (shown.renew && !document.hidden) {
+      await shown.renew();
+      tellFreshness();
+    }
+    renewLater();
+  } catch (error) {
+    fail(error, (failure) => {
+      tellFreshness("Not up to date. ", ...explain(failure));
+      renewLater();
+    });
+  }
+}
+
+/** Once for each change: a screen reader reads it aloud. */
+function tellFreshness(...children) {
+  const fresh = h("span", {}, children);
+  if (fresh.textContent !== $("freshness").textContent) $("freshness").replaceChildren(fresh);
+}
+
+/** Does what a button asks for, and says so if it fails. */
+async function tell(act) {
+  try {
+    await act();
+  } catch (error) {
+    fail(error, (failure) => notify(...explain(failure)));
+  }
+}
+
+/** Says what failed, or asks for another key. If the view was left, it is no matter any more. */
+function fail(error, say) {
+  if (error.name === "AbortError") return;
+  if (error.isAboutTheKey) askForKey();
+  else say(error);
+}
+
+/** Asks for a key. The one that the tab has, if any, was refused. */
+function askForKey() {
+  leave();
+  left.clear();
+  const wasRefused = key.get() !== null;
+  key.forget();
+  $("who").replaceChildren();
+  $("forget").hidden = true;
+  const input = h("input", {
+    id: "key", type: "password", required: true, ...PLAIN_INPUT,
+    pattern: "\\s*[!-~]{32,512}\\s*", title: "32 to 512 characters without spaces", "aria-describedby": "key-hint",
+  });
+  const onsubmit = (event) => {
+    event.preventDefault();
+    key.set(input.value.trim());
+    start();
+  };
+  place({
+    title: "Key",
+    content: h("form", { class: "key", onsubmit },
+      h("h1", {}, "REST Sessions"),
+      h("p", {}, "See who is logged in, and end sessions."),
+      wasRefused && h("p", { class: "error", role: "alert" },
+        "The API does not know this key. Check that it is whole, or ask whoever keeps the keys."),
+      h("label", { for: "key" }, "Access key"),
+      input,
+      h("button", { class: "primary" }, "Open"),
+      h("p", { id: "key-hint", class: "soft" }, "This tab keeps the key until you close it. It goes nowhere but to this API.")),
+  });
+  input.focus();
+}
+
+/** Learns what the key allows, or that none is needed, and shows the view. */
+async function start() {
+  try {
+    rights = await api.key();
+  } catch (error) {
+    fail(error, (failure) => place(failureView(failure, start)));
+    return;
+  }
+  $("who").replaceChildren(...(key.get() ? ["Key ", h("strong", {}, rights.name)] : ["Open: no key needed"]));
+  $("forget").hidden = !key.get();
+  await show();
+}
+
+// The page itself restores the place, once the view is there.
+history.scrollRestoration = "manual";
+addEventListener("hashchange", () => $("key") || show());
+$("forget").addEventListener("click", () => {
+  key.forget();
+  location.reload();
+});
+start();

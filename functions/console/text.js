@@ -1,0 +1,59 @@
+"use strict";
+
+// Numbers, times and hostile texts as people read them.
+
+const number = (value) => new Intl.NumberFormat("en").format(value);
+
+/** "1 session", "2 sessions". */
+const count = (value, noun) => `${number(value)} ${noun}${value === 1 ? "" : "s"}`;
+
+const UNITS = [["day", 86_400], ["h", 3600], ["min", 60], ["s", 1]];
+
+/** Seconds, in at most two units: "45 s", "1 h 58 min", "12 days". */
+function duration(seconds) {
+  const first = UNITS.findIndex(([, size]) => seconds >= size);
+  if (first < 0) return "0 s";
+  const [unit, size] = UNITS[first];
+  // Beside ten and more, a rest would only distract.
+  const isRounded = seconds >= 10 * size || unit === "s";
+  const whole = isRounded ? Math.round(seconds / size) : Math.floor(seconds / size);
+  const text = unit === "day" ? count(whole, "day") : `${whole} ${unit}`;
+  const [nextUnit, nextSize] = UNITS[first + 1] ?? [];
+  const rest = isRounded ? 0 : Math.floor((seconds % size) / nextSize);
+  return rest ? `${text} ${rest} ${nextUnit}` : text;
+}
+
+const ago = (seconds) => (seconds < 5 ? "just now" : `${duration(seconds)} ago`);
+
+const moment = (milliseconds) =>
+  new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" }).format(milliseconds);
+
+const clock = (milliseconds) => new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" }).format(milliseconds);
+
+/** Bytes, as the API counts them, in decimal units. */
+function size(bytes) {
+  if (bytes < 1000) return `${bytes} B`;
+  const kilobytes = bytes / 1000;
+  return kilobytes < 1000 ? `${kilobytes.toFixed(kilobytes < 10 ? 1 : 0)} KB` : `${(kilobytes / 1000).toFixed(1)} MB`;
+}
+
+const bytesOf = (text) => new TextEncoder().encode(text).length;
+
+/** The bytes of a session's keys and of its values as JSON. */
+const sizeOfData = (data = {}) =>
+  Object.entries(data).reduce((sum, [name, value]) => sum + bytesOf(name) + bytesOf(JSON.stringify(value)), 0);
+
+// Characters that nobody sees and that change what one sees: they reorder, join or hide text. The joiner U+200D stays
+// between emoji, which it makes one.
+const UNSEEN = /(?!\u200d)[\p{Cf}\p{Zl}\p{Zp}]|(?<!\p{Emoji}\ufe0f?)\u200d|\u200d(?!\p{Emoji})/gu;
+
+/** A text of users with its unseen characters written out, as in JSON, so that no two ids look alike by them. */
+const visible = (text) => text.replace(UNSEEN, (unseen) => `\\u{${unseen.codePointAt(0).toString(16)}}`);
+
+// JavaScript's numbers are doubles, and a session's need not be: others keep the digits that the API sent.
+const exactNumber = (_name, value, { source }) =>
+  typeof value === "number" && String(value) !== source ? JSON.rawJSON(source) : value;
+
+const parseExactly = (text) => JSON.parse(text, exactNumber);
+
+const pretty = (value) => visible(JSON.stringify(value, null, 2));

@@ -1,0 +1,294 @@
+"use strict";
+
+// The views: each returns its title, its content, and how to renew it. What the key does not allow is left out.
+
+/** What the key allows: its `name`, `apps` and `allow`, as in the key registry. */
+let rights = { name: "", apps: [], allow: [] };
+
+const holds = (list, one) => list.includes("*") || list.includes(one);
+const may = (operation) => holds(rights.allow, operation);
+
+const link = {
+  app: (app) => `#/${pathTo(app)}`,
+  user: (app, id) => `#/${pathTo(app, "user", id)}`,
+  session: (app, { id, handle }) =>
+    `#/${id === undefined ? pathTo(app, "anonymous", handle) : pathTo(app, "user", id, handle)}`,
+};
+
+const trail = (...links) => h("nav", { class: "trail", "aria-label": "Above this page" },
+  h("a", { href: "#/" }, "Apps"), links.map((one) => [" / ", one]));
+
+const toApp = (app) => h("a", { href: link.app(app) }, app);
+const toUser = (app, session) => h("a", { href: link.user(app, session.id) }, idOf(session));
+
+/** A field that leads to another view. */
+function finder(label, action, linkTo, properties) {
+  const input = h("input", { id: "find", required: true, ...PLAIN_INPUT, ...properties });
+  const onsubmit = (event) => {
+    event.preventDefault();
+    location.hash = linkTo(input.value);
+  };
+  return h("form", { class: "find", role: "search", onsubmit }, h("label", { for: "find" }, label), input, h("button", {}, action));
+}
+
+/** All apps that the key may use. */
+async function appsView() {
+  const title = "Apps";
+  if (!may("apps")) return { title, content: [h("h1", {}, title), chooseApp()] };
+  const listing = new Listing({
+    title: "Sessions and users",
+    noun: "app",
+    columns: [
+      { name: "App", cell: ({ app }) => toApp(app) },
+      { name: "Sessions", cell: ({ sessions }) => number(sessions), isNumber: true },
+      { name: "Users", cell: ({ users }) => number(users), isNumber: true },
+    ],
+    keyOf: ({ app }) => app,
+    fetchPage: async (cursor) => {
+      const { apps, next } = await api.apps(cursor);
+      return { items: apps, next };
+    },
+    empty: [
+      h("p", {}, "No app has a session. With its first one, an app appears here:"),
+      h("pre", { tabindex: "0" }, exampleOfCreate()),
+    ],
+  });
+  await listing.load();
+  return { title, content: [h("h1", {}, title), listing.element], renew: () => listing.renew() };
+}
+
+function exampleOfCreate() {
+  const header = key.get() ? "-H 'Authorization: Bearer …' " : "";
+  return `curl ${header}-X PUT '${new URL("webapp/create/user123?ip=192.0.2.7", location.href)}'`;
+}
+
+/** For a key that may not list the apps: those that it names, or a field for a name. */
+function chooseApp() {
+  if (!rights.apps.includes("*")) return h("ul", { class: "apps" }, rights.apps.map((app) => h("li", {}, toApp(app))));
+  const properties = { pattern: "[A-Za-z0-9_\\-]{3,20}", title: "3 to 20 letters, digits, _ or -" };
+  return finder("App", "Show", link.app, properties);
+}
+
+/** One app: its active users, the sessions that were used last, and a way to find a user. */
+async function appView(app) {
+  const chart = may("activity") && new ActivityChart(app);
+  const listing = may("soapp") && sessionsListing({
+    app,
+    withUser: true,
+    fetchPage: async (cursor) => sessionsOf(await api.sessionsOfApp(app, cursor)),
+    empty: [`${app} has no session.`],
+  });
+  const drawUsers = async () => chart && chart.add(await api.activity(app, ACTIVE_SECONDS));
+  await Promise.all([drawUsers(), listing && listing.load()]);
+  const endAll = () => ask({
+    title: "End all sessions",
+    text: ["This ends every session of ", h("strong", {}, app), ", anonymous ones too. All of its users are logged out."],
+    confirm: "End all",
+    typed: app,
+    act: async () => notify(h("strong", {}, count(await api.endAllOfApp(app), "session")), ` of ${app} ended.`),
+    after: async () => listing && listing.load(),
+  });
+  const ofId = { pattern: "[^\\/?%]+", title: "An id has none of / ? %" };
+  return {
+    title: app,
+    content: [
+      trail(),
+      h("div", { class: "bar" }, h("h1", {}, app), may("killall") && button("End all sessions…", endAll, { class: "danger" })),
+      may("soid") && finder("Find a user by exact id", "Find", (id) => link.user(app, id), ofId),
+      chart && chart.element,
+      listing && listing.element,
+      !["soapp", "soid", "activity"].some(may) && h("p", { class: "empty" }, "This key shows nothing of an app: it allows none of ",
+        h("code", {}, "soapp"), ", ", h("code", {}, "soid"), " and ", h("code", {}, "activity"), "."),
+    ],
+    renew: () => Promise.all([drawUsers(), listing && listing.renew()]),
+  };
+}
+
+// By handle. No route but the list of an app's sessions shows these.
+const anonymousSessions = new Map();
+
+/** The sessions of a page. Each gets the time of its answer, `at`: its idle time and age were true then. */
+function sessionsOf({ sessions, next }) {
+  const at = Date.now();
+  for (const session of sessions) {
+    session.at = at;
+    if (session.id === undefined) anonymousSessions.set(session.handle, session);
+  }
+  return { items: sessions, next };
+}
+
+const startOf = (session) => session.at - session.age * 1000;
+const lastUseOf = (session) => session.at - session.idle * 1000;
+
+/** Seconds until the session ends unless it is used, and until it ends in any case. */
+function timesLeft({ at, ttl, idle, age, lifetime, no_resave: isFixed }) {
+  const passed = (Date.now() - at) / 1000;
+  // With `no_resave`, `ttl` is the time that was left.
+  if (isFixed) return { unused: Infinity, latest: Math.max(0, ttl - passed) };
+  const latest = lifetime === undefined ? Infinity : Math.max(0, lifetime - age - passed);
+  return { unused: Math.max(0, ttl - idle - passed), latest };
+}
+
+const timeLeft = (session) => Math.min(...Object.values(timesLeft(session)));
+
+/** A table of sessions. A row leads to its session, and to the question whether to end it. */
+function sessionsListing({ app, withUser = false, fetchPage, empty }) {
+  const nameOf = ({ id, ip }) => `the session of ${id === undefined ? "nobody" : visible(id)} from ${visible(ip)}`;
+  const actions = (session) => {
+    const isOfUser = session.id !== undefined;
+    const end = () => askToEndOne(app, session, () => listing.markEnded(session.handle));
+    return [
+      (!isOfUser || may("soid")) && h("a", { href: link.session(app, session), "aria-label": `Open ${nameOf(session)}` }, "Open"),
+      isOfUser && may("killsoid") && button("End", end, { "aria-label": `End ${nameOf(session)}` }),
+    ];
+  };
+  const user = (session) => (session.id !== undefined && may("soid") ? toUser(app, session) : idOf(session));
+  const listing = new Listing({
+    title: "Sessions, last used first",
+    noun: "session",
+    columns: [
+      ...(withUser ? [{ name: "User", cell: user }] : []),
+      { name: "Last used", cell: (session) => timeAgo(lastUseOf(session)) },
+      { name: "IP address", cell: ({ ip }) => h("bdi", {}, visible(ip)) },
+      { name: "Started", cell: (session) => timeAgo(startOf(session)) },
+      { name: "Time left", cell: (session) => duration(timeLeft(session)) },
+      { name: "Data", cell: ({ d }) => size(sizeOfData(d)), isNumber: true },
+      { name: "", cell: actions },
+    ],
+    keyOf: ({ handle }) => handle,
+    positionOf: lastUseOf,
+    fetchPage,
+    empty,
+  });
+  return listing;
+}
+
+/** Asks whether to end one session, and does so. `leave` then shows that it has ended. */
+function askToEndOne(app, session, leave) {
+  ask({
+    title: "End this session",
+    text: [
+      idOf(session), " is logged out on the device at ", h("bdi", {}, visible(session.ip)), ", last used ",
+      timeAgo(lastUseOf(session)), ".",
+    ],
+    confirm: "End it",
+    act: async () => notifyOfUser(await api.endSession(app, session.id, session.handle), session),
+    after: async () => leave(),
+  });
+}
+
+function notifyOfUser(ended, session) {
+  if (ended) notify(h("strong", {}, count(ended, "session")), " of ", idOf(session), " ended.");
+  else notify("No session ended: there was none any more.");
+}
+
+/** All sessions of a user. */
+async function userView(app, id) {
+  const listing = sessionsListing({
+    app,
+    fetchPage: async (cursor) => sessionsOf(await api.sessionsOfUser(app, id, cursor)),
+    empty: [idOf({ id }), ` has no session in ${app}. Is the id exact, with its capitals and spaces?`],
+  });
+  await listing.load();
+  const endAll = () => ask({
+    title: "End all sessions of this user",
+    text: [idOf({ id }), ` is logged out of ${app} on every device.`],
+    confirm: "End all",
+    act: async () => notifyOfUser(await api.endAllOfUser(app, id), { id }),
+    after: () => listing.load(),
+  });
+  return {
+    title: `${visible(id)} in ${app}`,
+    content: [
+      trail(toApp(app)),
+      h("div", { class: "bar" }, h("h1", {}, idOf({ id })), may("killsoid") && button("End all sessions…", endAll, { class: "danger" })),
+      listing.element,
+    ],
+    renew: () => listing.renew(),
+  };
+}
+
+/** One session of a user, found in the list of that user's: a look at it is no use of it. */
+async function sessionView(app, id, handle) {
+  let cursor;
+  do {
+    const { items, next } = sessionsOf(await api.sessionsOfUser(app, id, cursor));
+    const found = items.find((session) => session.handle === handle);
+    if (found) return viewOfSession(app, found);
+    cursor = next;
+  } while (cursor);
+  return viewOfNone(trail(toApp(app), toUser(app, { id })), idOf({ id }), " has no such session: it ended or expired.");
+}
+
+/** A session without a user, as the list of the app's sessions has shown it. */
+async function anonymousView(app, handle) {
+  const session = anonymousSessions.get(handle);
+  if (session) return viewOfSession(app, session);
+  return viewOfNone(trail(toApp(app)), "An anonymous session can be opened only from the list of its app’s sessions.");
+}
+
+const viewOfNone = (above, ...text) => ({
+  title: "Session",
+  content: [above, h("h1", {}, "Session"), h("p", { class: "empty" }, text)],
+});
+
+function viewOfSession(app, session) {
+  const isOfUser = session.id !== undefined;
+  const facts = h("dl", { class: "facts" });
+  const showFacts = async () => facts.replaceChildren(
+    ...factsOf(session).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+  showFacts();
+  const actions = h("div", { class: "actions" });
+  const leave = () => {
+    actions.replaceChildren("Ended");
+    facts.classList.add("ended");
+  };
+  const endOthers = () => ask({
+    title: "End all other sessions of this user",
+    text: [idOf(session), ` is logged out of ${app} on every device but this one.`],
+    confirm: "End the others",
+    act: async () => notifyOfUser(await api.endOthers(app, session.id, session.handle), session),
+  });
+  if (isOfUser && may("killsoid")) {
+    actions.append(
+      button("End this session…", () => askToEndOne(app, session, leave), { class: "danger" }),
+      button("End all others…", endOthers));
+  }
+  return {
+    title: `Session of ${isOfUser ? visible(session.id) : "nobody"} in ${app}`,
+    content: [
+      isOfUser ? trail(toApp(app), toUser(app, session)) : trail(toApp(app)),
+      h("div", { class: "bar" }, h("h1", {}, "Session of ", idOf(session)), actions),
+      !isOfUser && h("p", { class: "soft" }, "Nobody is logged in with it. It ends by itself, or with all sessions of its app."),
+      facts,
+      dataOf(session),
+    ],
+    renew: showFacts,
+  };
+}
+
+function factsOf(session) {
+  const { unused, latest } = timesLeft(session);
+  return [
+    ["IP address", h("bdi", {}, visible(session.ip))],
+    ["Last used", timeAgo(lastUseOf(session))],
+    ["Started", timeAgo(startOf(session))],
+    ...(unused < latest ? [["Ends, unless used", `in ${duration(unused)}`]] : []),
+    ...(latest < Infinity ? [["Ends in any case", `in ${duration(latest)}`]] : []),
+    ["Reads, writes", `${number(session.r)}, ${number(session.w)}`],
+    ["Handle", h("code", {}, session.handle)],
+  ];
+}
+
+// So that item2 comes before item10.
+const inOrder = new Intl.Collator("en", { numeric: true });
+
+function dataOf({ d = {} }) {
+  const entries = Object.entries(d).sort(([one], [other]) => inOrder.compare(one, other));
+  const rows = entries.map(([name, value]) => h("tr", {},
+    h("th", { scope: "row" }, name ? h("bdi", {}, visible(name)) : h("span", { class: "soft" }, "the empty key")),
+    h("td", {}, h("pre", { tabindex: "0" }, pretty(value)))));
+  return h("section", { "aria-labelledby": "data-title" },
+    h("h2", { id: "data-title" }, "Data ", h("span", { class: "soft" }, `${count(entries.length, "key")}, ${size(sizeOfData(d))}`)),
+    entries.length > 0 ? h("table", { class: "data" }, h("tbody", {}, rows)) : h("p", { class: "empty" }, "It has no data."));
+}
