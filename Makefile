@@ -43,7 +43,7 @@ OTHER_PYTHON = $(shell for python in python3.14 python3.13 python3.12 python3.11
 # A task first checks what it needs, and then builds.
 .NOTPARALLEL:
 .PHONY: docker redis node valgrind python3.13 address
-.PHONY: help dev demo key test test-clients lint format lock clean build local e2e deploy smoke soak fuzz bench bench-quick bench-instructions parallel
+.PHONY: help dev demo key test test-clients test-console lint format lock clean build local e2e deploy smoke soak fuzz bench bench-quick bench-instructions parallel pictures
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ test-clients: node $(CLIENTS) $(NODE_CLIENT) ## run the tests of the clients aga
 	cd clients/node && node --test
 	PYTHONPATH=$(CURDIR) $(CLIENTS)/bin/pytest --rootdir=demo -c demo/pytest.ini demo $(ARGS)
 
+test-console: $(CLIENTS) ## run the tests of the console (ARGS= adds options for pytest; needs Chromium)
+	PYTHONPATH=$(CURDIR) $(CLIENTS)/bin/pytest --rootdir=tests/console -c tests/console/pytest.ini tests/console $(ARGS)
+
 e2e: docker build ## run the end-to-end tests against the built stack in containers (needs Docker)
 	$(BIN)/pytest tests/e2e $(ARGS)
 
@@ -108,6 +111,10 @@ bench-instructions: valgrind $(BENCH) ## count Redis's instructions per operatio
 
 parallel: redis $(CLIENTS) ## compare frameworks' sessions in parallel requests, and write docs/clients.md's table (10 seconds)
 	@$(CLIENTS)/bin/python -m benchmarks.parallel
+
+pictures: node $(CLIENTS) $(NODE_CLIENT) ## make the pictures of the documents (needs Chromium, Node, PHP)
+	@PYTHONPATH=$(CURDIR) $(CLIENTS)/bin/python -m demo.screenshot
+	@PYTHONPATH=$(CURDIR) $(CLIENTS)/bin/python tests/console/pictures.py
 
 lint: $(READY) $(CHECKOV) $(CLIENTS) ## check style, types and the template
 	$(BIN)/ruff check

@@ -26,13 +26,13 @@ def free_port() -> int:
 
 
 class Service:
-    """`make dev` in a process of its own."""
+    """`make dev`, or another `program` that does the same, in a process of its own."""
 
-    def __init__(self, **environment: str) -> None:
+    def __init__(self, program: str = "dev", **environment: str) -> None:
         port = free_port()
         self.url = f"http://{LOOPBACK}:{port}"
         self.process = subprocess.Popen(
-            [ROOT / ".venv" / "bin" / "python", "-m", "dev"],
+            [ROOT / ".venv" / "bin" / "python", "-m", program],
             cwd=ROOT,
             env={
                 "PATH": os.environ["PATH"],
@@ -70,8 +70,8 @@ class Service:
 
 
 @contextlib.contextmanager
-def running_service(**environment: str) -> Iterator[Service]:
-    service = Service(**environment)
+def running_service(program: str = "dev", **environment: str) -> Iterator[Service]:
+    service = Service(program, **environment)
     try:
         yield service
     finally:

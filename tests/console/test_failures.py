@@ -1,0 +1,159 @@
+"""What goes wrong on the way: what the page says, what it keeps, and how it goes on."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Route, expect
+from tab import Console
+
+from rest_sessions_client import Client
+
+IP = "192.0.2.7"
+UNAVAILABLE = {"name": "storeUnavailable", "message": "The session store is unavailable; try again"}
+
+Answer = Callable[[Route], None]
+
+ANSWERS: dict[str, tuple[Answer, str]] = {
+    "store away": (
+        lambda route: route.fulfill(status=503, json=UNAVAILABLE),
+        "The API answered 503: The session store is unavailable; try again.",
+    ),
+    "too many": (
+        lambda route: route.fulfill(status=429, json={"message": "Too Many Requests"}),
+        "The API gets too many requests. Wait a moment and try again.",
+    ),
+    "fault": (
+        lambda route: route.fulfill(status=500, json={"message": "Internal Server Error"}),
+        "The API answered 500: Internal Server Error.",
+    ),
+    "proxy": (
+        lambda route: route.fulfill(status=502, body="<html>Bad gateway</html>"),
+        "The API answered 502: it gave no reason.",
+    ),
+    "network": (lambda route: route.abort(), "The API does not answer. Check the network and try again."),
+    "redirect": (
+        lambda route: route.fulfill(status=302, headers={"Location": "https://elsewhere.example/"}),
+        "The API does not answer. Check the network and try again.",
+    ),
+}
+
+
+@pytest.fixture(params=ANSWERS)
+def failure(request: pytest.FixtureRequest) -> tuple[Answer, str]:
+    return ANSWERS[request.param]
+
+
+def test_a_view_says_it_and_tries_again(
+    console: Console, client: Client, app: str, failure: tuple[Answer, str]
+) -> None:
+    answer, text = failure
+    client.create("peter", ip=IP)
+    console.page.route(f"**/{app}/soapp**", answer)
+    page = console.open(app)
+    expect(page.get_by_role("heading", level=1)).to_have_text("This cannot be shown")
+    expect(page.locator(".error")).to_have_text(text)
+    page.unroute(f"**/{app}/soapp**")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("row").filter(has_text="peter")).to_have_count(1)
+
+
+def test_a_renewal_says_it_and_keeps_what_is_there(
+    console: Console, client: Client, app: str, failure: tuple[Answer, str]
+) -> None:
+    answer, text = failure
+    client.create("peter", ip=IP)
+    console.page.clock.install()
+    page = console.open(app)
+    places = [line.bounding_box() for line in page.locator("tbody tr").all()]
+    page.route(f"**/{app}/**", answer)
+    page.clock.run_for(10_000)
+    expect(page.locator("#freshness")).to_have_text(f"Not up to date. {text}")
+    assert [line.bounding_box() for line in page.locator("tbody tr").all()] == places
+    page.unroute(f"**/{app}/**")
+    page.clock.run_for(10_000)
+    expect(page.locator("#freshness")).to_be_empty()
+
+
+def test_an_ending_says_it_where_one_can_try_again(
+    console: Console, client: Client, app: str, failure: tuple[Answer, str]
+) -> None:
+    answer, text = failure
+    client.create("peter", ip=IP)
+    page = console.open(app)
+    page.route("**/killsoid/**", answer)
+    page.get_by_role("button", name="End the session of peter").click()
+    end = page.get_by_role("dialog").get_by_role("button", name="End it")
+    end.click()
+    expect(page.get_by_role("alert")).to_have_text(text)
+    assert len(list(client.soid("peter"))) == 1
+    page.unroute("**/killsoid/**")
+    end.click()
+    expect(page.locator("#notice p")).to_have_text("1 session of peter ended.")
+
+
+def test_showing_more_says_it_and_keeps_what_is_there(
+    console: Console, client: Client, app: str, failure: tuple[Answer, str]
+) -> None:
+    answer, text = failure
+    for number in range(60):
+        client.create(f"user{number}", ip=IP)
+    page = console.open(app)
+    page.route(f"**/{app}/soapp**cursor**", answer)
+    page.get_by_role("button", name="Show more").click()
+    expect(page.locator("#notice p")).to_have_text(text)
+    expect(page.locator("tbody tr")).to_have_count(50)
+    page.unroute(f"**/{app}/soapp**cursor**")
+    page.get_by_role("button", name="Show more").click()
+    expect(page.locator("tbody tr")).to_have_count(60)
+
+
+def test_the_start_says_it_and_tries_again(console: Console, failure: tuple[Answer, str]) -> None:
+    answer, text = failure
+    page = console.page
+    page.route("**/console/key", answer)
+    page.goto(console.url)
+    expect(page.locator(".error")).to_have_text(text)
+    page.unroute("**/console/key")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_label("Access key")).to_be_visible()
+
+
+def test_part_of_an_app_that_was_ended_is_told(console: Console, client: Client, app: str) -> None:
+    message = "The session store is unavailable after 1200 sessions were ended; call again for the rest"
+    page = console.open(app)
+    page.route("**/killall", lambda route: route.fulfill(status=503, json={**UNAVAILABLE, "message": message}))
+    page.get_by_role("button", name="End all sessions").click()
+    page.get_by_label("Type").fill(app)
+    page.get_by_role("dialog").get_by_role("button", name="End all").click()
+    expect(page.get_by_role("alert")).to_contain_text("1200 sessions were ended; call again for the rest")
+
+
+def test_a_slow_view_says_that_it_loads(console: Console, client: Client, app: str) -> None:
+    client.create("peter", ip=IP)
+    waiting: list[Route] = []
+    console.page.route(f"**/{app}/soapp**", lambda route: waiting.append(route))  # noqa: PLW0108 - Playwright marks it
+    page = console.page
+    page.goto(f"{console.url}#/{app}")
+    console.enter("everything")
+    expect(page.locator("main")).to_have_text("Loading…")
+    expect(page.locator("main")).to_have_attribute("aria-busy", "true")
+    waiting[0].continue_()
+    console.wait()
+    expect(page.get_by_role("row").filter(has_text="peter")).to_have_count(1)
+
+
+def test_an_answer_that_comes_late_does_not_take_the_place_of_the_next_view(
+    console: Console, client: Client, app: str
+) -> None:
+    client.create("peter", ip=IP)
+    page = console.open()
+    waiting: list[Route] = []
+    page.route(f"**/{app}/soapp**", lambda route: waiting.append(route))  # noqa: PLW0108 - Playwright marks it
+    page.get_by_role("link", name=app).click()
+    expect(page.locator("main")).to_have_text("Loading…")
+    page.go_back()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Apps")
+    for route in waiting:
+        route.fulfill(status=503, json=UNAVAILABLE)
+    page.evaluate("new Promise(requestAnimationFrame)")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Apps")
