@@ -9,6 +9,8 @@ const LOADING_MILLISECONDS = 200;
 function viewOf(hash) {
   const [app, kind, ...names] = partsOf(hash);
   if (!app) return appsView;
+  // Another name, such as .. or that of a page, would lead to another address.
+  if (!isWhole(APP_NAME, app) || (kind === "user" && !isWhole(USER_ID, names[0]))) return unknownView;
   if (!kind) return () => appView(app);
   if (kind === "user" && names.length === 1) return () => userView(app, ...names);
   if (kind === "user" && names.length === 2) return () => sessionView(app, ...names);

@@ -43,12 +43,18 @@ const bytesOf = (text) => new TextEncoder().encode(text).length;
 const sizeOfData = (data = {}) =>
   Object.entries(data).reduce((sum, [name, value]) => sum + bytesOf(name) + bytesOf(JSON.stringify(value)), 0);
 
-// Characters that nobody sees and that change what one sees: they reorder, join or hide text. The joiner U+200D stays
-// between emoji, which it makes one.
-const UNSEEN = /(?!\u200d)[\p{Cf}\p{Zl}\p{Zp}]|(?<!\p{Emoji}\ufe0f?)\u200d|\u200d(?!\p{Emoji})/gu;
+// Characters that nobody sees and that change what one sees: they reorder, join or hide text. Those of an emoji belong
+// to its picture.
+const EMOJI_OR_UNSEEN = /\p{RGI_Emoji}|([\p{Cf}\p{Default_Ignorable_Code_Point}\p{Zl}\p{Zp}])/gv;
+// Spaces at an end, doubled, or of another kind.
+const ODD_SPACE = /^ | $|(?<= ) |(?! )\p{Zs}/gv;
 
-/** A text of users with its unseen characters written out, as in JSON, so that no two ids look alike by them. */
-const visible = (text) => text.replace(UNSEEN, (unseen) => `\\u{${unseen.codePointAt(0).toString(16)}}`);
+const written = (character) => `\\u{${character.codePointAt(0).toString(16)}}`;
+
+const withoutUnseen = (text) => text.replace(EMOJI_OR_UNSEEN, (found, unseen) => (unseen ? written(unseen) : found));
+
+/** A name with its unseen characters and odd spaces written out, so that no two names look alike by them. */
+const visible = (name) => withoutUnseen(name).replace(ODD_SPACE, written);
 
 // JavaScript's numbers are doubles, and a session's need not be: others keep the digits that the API sent.
 const exactNumber = (_name, value, { source }) =>
@@ -56,4 +62,4 @@ const exactNumber = (_name, value, { source }) =>
 
 const parseExactly = (text) => JSON.parse(text, exactNumber);
 
-const pretty = (value) => visible(JSON.stringify(value, null, 2));
+const pretty = (value) => withoutUnseen(JSON.stringify(value, null, 2));

@@ -21,6 +21,12 @@ const trail = (...links) => h("nav", { class: "trail", "aria-label": "Above this
 const toApp = (app) => h("a", { href: link.app(app) }, app);
 const toUser = (app, session) => h("a", { href: link.user(app, session.id) }, idOf(session));
 
+// As the API takes them.
+const APP_NAME = "[A-Za-z0-9_\\-]{3,20}";
+const USER_ID = "(?!\\.{1,2}$)[^\\/?%]+";
+
+const isWhole = (pattern, text) => new RegExp(`^(?:${pattern})$`, "v").test(text);
+
 /** A field that leads to another view. */
 function finder(label, action, linkTo, properties) {
   const input = h("input", { id: "find", required: true, ...PLAIN_INPUT, ...properties });
@@ -65,7 +71,7 @@ function exampleOfCreate() {
 /** For a key that may not list the apps: those that it names, or a field for a name. */
 function chooseApp() {
   if (!rights.apps.includes("*")) return h("ul", { class: "apps" }, rights.apps.map((app) => h("li", {}, toApp(app))));
-  const properties = { pattern: "[A-Za-z0-9_\\-]{3,20}", title: "3 to 20 letters, digits, _ or -" };
+  const properties = { pattern: APP_NAME, title: "3 to 20 letters, digits, _ or -" };
   return finder("App", "Show", link.app, properties);
 }
 
@@ -88,7 +94,7 @@ async function appView(app) {
     act: async () => notify(h("strong", {}, count(await api.endAllOfApp(app), "session")), ` of ${app} ended.`),
     after: async () => listing && listing.load(),
   });
-  const ofId = { pattern: "[^\\/?%]+", title: "An id has none of / ? %" };
+  const ofId = { pattern: USER_ID, title: "An id has none of / ? % and is not . or .." };
   return {
     title: app,
     content: [

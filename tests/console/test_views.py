@@ -126,7 +126,7 @@ class TestApp:
     def test_does_not_look_for_what_is_no_id(self, console: Console, client: Client, app: str) -> None:
         page = console.open(app)
         field = page.get_by_label("Find a user")
-        for text in ("", "a/b", "100%", "a?b"):
+        for text in ("", "a/b", "100%", "a?b", ".", ".."):
             field.fill(text)
             page.get_by_role("button", name="Find").click()
             assert not field.evaluate("field => field.checkValidity()")
@@ -326,6 +326,19 @@ class TestSession:
         expect(page.locator(".empty")).to_have_text("peter has no such session: it ended or expired.")
 
 
-def test_an_unknown_address_says_so(console: Console) -> None:
-    page = console.open("webapp", "nothing", "here")
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("webapp", "nothing", "here"),
+        ("webapp", "user"),
+        ("webapp", "user", ".."),
+        ("webapp", "anonymous"),
+        ("..",),
+        ("a b",),
+    ],
+)
+def test_an_unknown_address_says_so(console: Console, path: tuple[str, ...]) -> None:
+    page = console.open(*path)
     expect(page.get_by_role("heading", level=1)).to_have_text("Not found")
+    calls = [request.url for request in console.requests if request.resource_type == "fetch"]
+    assert all(url.endswith("/console/key") for url in calls)
