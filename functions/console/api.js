@@ -1,18 +1,24 @@
 "use strict";
 
-// The API, as this page's key may use it.
+// The API, as this tab's key may use it.
 
-/** An answer other than 200, or none. `operation` is what the key would have to allow. */
+/** An answer other than a good one, or none. */
 class ApiError extends Error {
-  /** @param {{status?: number, name?: string, operation?: string, message: string}} of `status` is 0 without an answer. */
-  constructor({ status = 0, name = "", operation = "", message }) {
+  /**
+   * @param {object} answer
+   * @param {string} answer.message
+   * @param {number} [answer.status] 0 without an answer
+   * @param {string} [answer.name] the error's name in the API
+   * @param {string} [answer.operation] what the key must allow for this call
+   */
+  constructor({ message, status = 0, name = "", operation = "" }) {
     super(message);
     Object.assign(this, { status, name, operation });
   }
 
-  /** The gateway itself answers so without a key, or with a wrong one. Its answers have no name. */
+  /** API Gateway itself answers so without a key, or with a wrong one: in JSON, and without a name. */
   get isAboutTheKey() {
-    return this.status === 401 || (this.status === 403 && !this.name);
+    return [401, 403].includes(this.status) && this.name === "" && this.message !== "";
   }
 }
 
@@ -39,17 +45,20 @@ function stopReading() {
 
 /**
  * Calls a route. Returns its answer.
- * @param {string} operation what the key must allow
  * @param {string} path from `pathTo`
- * @param {Record<string, string|number|undefined>} query
- * @throws {ApiError} or an AbortError after `stopReading`
+ * @param {object} options
+ * @param {string} options.operation what the key must allow
+ * @param {string} options.method
+ * @param {Record<string, string|number>} options.query
+ * @param {AbortSignal[]} [options.signals] each of them ends the call
+ * @throws {ApiError} or, after one of the signals, an AbortError
  */
-async function call(operation, path, query, method, signals) {
-  const given = Object.entries(query).filter(([, value]) => value !== undefined);
+async function call(path, { operation, method, query, signals = [] }) {
+  const parameters = new URLSearchParams(query).toString();
   let response;
   let text;
   try {
-    response = await fetch(given.length > 0 ? `${path}?${new URLSearchParams(given)}` : path, {
+    response = await fetch(parameters ? `${path}?${parameters}` : path, {
       method,
       headers: key.get() ? { Authorization: `Bearer ${key.get()}` } : {},
       credentials: "omit",
@@ -62,36 +71,34 @@ async function call(operation, path, query, method, signals) {
     if (error.name === "AbortError") throw error;
     throw new ApiError({ operation, message: error.message });
   }
-  if (response.ok) return parseExactly(text);
-  throw new ApiError({ status: response.status, operation, ...errorOf(text) });
-}
-
-/** The name and message in an error's body. A proxy's own error page has neither. */
-function errorOf(text) {
+  const { status } = response;
+  let answer;
   try {
-    const { name, message } = JSON.parse(text);
-    return { name, message: message ?? "" };
+    answer = parseExactly(text);
   } catch {
-    return { message: "" };
+    throw new ApiError({ operation, status: response.ok ? 0 : status, message: "" });
   }
+  if (response.ok) return answer;
+  throw new ApiError({ operation, status, name: answer.name, message: answer.message ?? "" });
 }
 
-const read = (operation, path, query = {}) => call(operation, path, query, "GET", [reading.signal]);
+const read = (operation, path, query = {}) =>
+  call(path, { operation, method: "GET", query, signals: [reading.signal] });
 
 /** Returns how many sessions were ended. */
-const end = async (operation, path, query = {}) => (await call(operation, path, query, "DELETE", [])).kill;
+const end = async (operation, path, query = {}) => (await call(path, { operation, method: "DELETE", query })).kill;
 
 // Longer than any session lives.
 const EVER_SECONDS = 40_000_000;
-const PAGE = 50;
+
+const sessionsPage = (cursor) => ({ limit: 50, details: 1, ...(cursor && { cursor }) });
 
 const api = {
   key: () => read("", pathTo("console", "key")),
-  apps: (cursor) => read("apps", "apps", { cursor }),
+  apps: (cursor) => read("apps", "apps", cursor && { cursor }),
   activity: async (app, dt) => (await read("activity", pathTo(app, "activity"), { dt })).activity,
-  sessionsOfApp: (app, cursor) =>
-    read("soapp", pathTo(app, "soapp"), { dt: EVER_SECONDS, limit: PAGE, details: 1, cursor }),
-  sessionsOfUser: (app, id, cursor) => read("soid", pathTo(app, "soid", id), { limit: PAGE, details: 1, cursor }),
+  sessionsOfApp: (app, cursor) => read("soapp", pathTo(app, "soapp"), { dt: EVER_SECONDS, ...sessionsPage(cursor) }),
+  sessionsOfUser: (app, id, cursor) => read("soid", pathTo(app, "soid", id), sessionsPage(cursor)),
   endSession: (app, id, handle) => end("killsoid", pathTo(app, "killsoid", id), { handle }),
   endOthers: (app, id, handle) => end("killsoid", pathTo(app, "killsoid", id), { except: handle }),
   endAllOfUser: (app, id) => end("killsoid", pathTo(app, "killsoid", id)),

@@ -13,8 +13,7 @@ const histories = new Map();
 /** Draws the numbers of active users that `add` is given. */
 class ActivityChart {
   constructor(app) {
-    this.points = histories.get(app) ?? [];
-    histories.set(app, this.points);
+    this.app = app;
     this.now = h("strong", { class: "figure" });
     this.line = svg("polyline", { fill: "none", "vector-effect": "non-scaling-stroke" });
     this.image = svg("svg", { viewBox: `0 0 ${CHART_WIDTH} ${CHART_HEIGHT}`, preserveAspectRatio: "none", role: "img" });
@@ -30,15 +29,17 @@ class ActivityChart {
 
   add(users) {
     const now = Date.now();
-    this.points.push({ at: now, users });
-    while (this.points[0].at < now - CHART_MILLISECONDS) this.points.shift();
-    const first = this.points[0].at;
-    const all = this.points.map((point) => point.users);
+    // A clock that was set back leaves points in the future.
+    const earlier = (histories.get(this.app) ?? []).filter(({ at }) => at > now - CHART_MILLISECONDS && at < now);
+    const points = [...earlier, { at: now, users }];
+    histories.set(this.app, points);
+    const first = points[0].at;
+    const all = points.map((point) => point.users);
     const [lowest, highest] = [Math.min(...all), Math.max(...all)];
     const scale = Math.max(1, highest * 1.2);
     const x = (at) => (now === first ? CHART_WIDTH : ((at - first) / (now - first)) * CHART_WIDTH);
     const y = (value) => CHART_HEIGHT - 4 - (value / scale) * (CHART_HEIGHT - 8);
-    const drawn = this.points.map((point) => `${x(point.at).toFixed(1)},${y(point.users).toFixed(1)}`);
+    const drawn = points.map((point) => `${x(point.at).toFixed(1)},${y(point.users).toFixed(1)}`);
     // A single point is a level line.
     if (drawn.length === 1) drawn.unshift(`0,${y(users).toFixed(1)}`);
     this.line.setAttribute("points", drawn.join(" "));

@@ -30,12 +30,15 @@ const PLAIN_INPUT = { autocomplete: "off", autocapitalize: "off", spellcheck: "f
 
 const button = (text, onclick, properties = {}) => h("button", { type: "button", onclick, ...properties }, text);
 
+const focusHeading = () => $("main").querySelector("h1").focus({ preventScroll: true });
+
 /** Says what was done. It stays until the next one, or until another view is shown. */
 function notify(...children) {
-  $("notice").replaceChildren(
-    h("p", {}, ...children),
-    button("×", () => $("notice").replaceChildren(), { "aria-label": "Close this message", class: "plain" }),
-  );
+  const close = () => {
+    $("notice").replaceChildren();
+    focusHeading();
+  };
+  $("notice").replaceChildren(h("p", {}, children), button("×", close, { "aria-label": "Close this message", class: "plain" }));
 }
 
 /**
@@ -45,42 +48,47 @@ function notify(...children) {
  * @param {Array<Node|string>} question.text what will happen
  * @param {string} question.confirm the button's text
  * @param {string} [question.typed] what must be typed first
- * @param {() => Promise<void>} question.act ends the sessions, and says how many
- * @param {() => Promise<void>} [question.after] brings the view up to date
+ * @param {() => Promise<Array<Node|string>>} question.act ends the sessions, and says how many
+ * @param {() => Promise<void>|void} [question.after] brings the view up to date
  */
 function ask({ title, text, confirm, typed, act, after }) {
   $("notice").replaceChildren();
-  const dialog = $("dialog");
   const failure = h("p", { class: "error", role: "alert" });
   const mustType = typed !== undefined;
   const input = mustType && h("input", { id: "typed", autofocus: true, ...PLAIN_INPUT });
   const submit = h("button", { class: "danger", disabled: mustType }, confirm);
-  const oninput = () => {
-    submit.disabled = input.value !== typed;
+  let isBusy = false;
+  const allow = () => {
+    submit.disabled = isBusy || (mustType && input.value !== typed);
   };
   const onsubmit = async (event) => {
     event.preventDefault();
-    submit.disabled = true;
+    isBusy = true;
+    allow();
     failure.replaceChildren();
     try {
-      await act();
+      const done = await act();
+      dialog.close();
+      notify(...done);
     } catch (error) {
-      failure.replaceChildren(...explain(error));
-      submit.disabled = false;
+      if (dialog.open) failure.replaceChildren(...explain(error));
+      else notify(...explain(error));
       return;
+    } finally {
+      isBusy = false;
+      allow();
     }
-    dialog.close();
-    if (after) await tell(after);
+    if (after) await keepFresh(after);
   };
-  dialog.replaceChildren(
-    h("form", { oninput, onsubmit },
+  // Each question has a dialog of its own: an answer that comes after it was closed finds no other one.
+  const dialog = h("dialog", { "aria-labelledby": "dialog-title", onclose: () => dialog.remove() },
+    h("form", { oninput: allow, onsubmit },
       h("h2", { id: "dialog-title" }, title),
       h("p", {}, text),
       mustType && h("p", {}, h("label", { for: "typed" }, "Type ", h("strong", {}, typed), " to confirm"), input),
       failure,
       h("div", { class: "actions" }, button("Cancel", () => dialog.close(), { autofocus: !mustType }), submit)));
-  // What it was opened with may be gone, and with it the place of the keyboard's focus.
-  dialog.onclose = () => document.activeElement === document.body && $("main").querySelector("h1").focus();
+  document.body.append(dialog);
   dialog.showModal();
 }
 
@@ -88,19 +96,14 @@ function ask({ title, text, confirm, typed, act, after }) {
 function explain(error) {
   if (!(error instanceof ApiError)) return [`This page has a fault: ${error.message}. Reload it.`];
   if (error.isAboutTheKey) return ["The API does not know this key any more. Reload the page to enter another."];
-  switch (error.status) {
-    case 0:
-      return ["The API does not answer. Check the network and try again."];
-    case 403:
-      return [
-        "This key does not allow ", h("code", {}, error.operation), " here. Whoever keeps the keys can add that to the key’s ",
-        h("code", {}, "allow"), ", or the app to its ", h("code", {}, "apps"), ".",
-      ];
-    case 409:
-      return ["This session itself has ended, so no other was ended. Go back to the list."];
-    case 429:
-      return ["The API gets too many requests. Wait a moment and try again."];
-    default:
-      return [`The API answered ${error.status}: ${visible(error.message) || "it gave no reason"}.`];
+  if (error.name === "forbidden") {
+    return [
+      "This key does not allow ", h("code", {}, error.operation), " here. Whoever keeps the keys can add that to the key’s ",
+      h("code", {}, "allow"), ", or the app to its ", h("code", {}, "apps"), ".",
+    ];
   }
+  if (error.name === "conflict") return ["This session itself has ended, so no other was ended. Go back to the list."];
+  if (error.status === 429) return ["The API gets too many requests. Wait a moment and try again."];
+  if (error.status === 0) return ["The API does not answer. Check the network and try again."];
+  return [`The API answered ${error.status}: ${visible(error.message) || "it gave no reason"}.`];
 }

@@ -37,10 +37,11 @@ const failureView = (error, again) => ({
   content: [trail(), h("h1", {}, "This cannot be shown"), h("p", { class: "error" }, explain(error)), button("Try again", again)],
 });
 
-// The view that is shown, and the ones that were left, by their entries in the tab's history: the way back leads to the
-// same rows at the same place.
+// The view that is shown, and the last ones that were left, by their entries in the tab's history: the way back leads to
+// the same rows at the same place.
 let shown = {};
 const left = new Map();
+const LEFT_AT_MOST = 20;
 let entries = 0;
 let timer;
 
@@ -53,9 +54,13 @@ function currentEntry() {
 function leave() {
   stopReading();
   clearTimeout(timer);
-  if (shown.entry) left.set(shown.entry, { ...shown, top: scrollY, focused: document.activeElement });
+  if (shown.entry) {
+    left.delete(shown.entry);
+    left.set(shown.entry, { ...shown, top: scrollY, focused: document.activeElement });
+    if (left.size > LEFT_AT_MOST) left.delete(left.keys().next().value);
+  }
   shown = {};
-  $("dialog").close();
+  document.querySelector("dialog")?.close();
   $("notice").replaceChildren();
   tellFreshness();
 }
@@ -69,14 +74,23 @@ async function show() {
     await renew();
     return;
   }
+  await showLoading(async () => {
+    try {
+      place({ entry, ...(await viewOf(location.hash)()) });
+      renewLater();
+    } catch (error) {
+      fail(error, (failure) => place(failureView(failure, show)));
+    }
+  });
+}
+
+/** Says that something loads, if it takes long enough to be noticed. */
+async function showLoading(load) {
   const main = $("main");
   main.setAttribute("aria-busy", "true");
   const loading = setTimeout(() => main.replaceChildren(h("p", { class: "soft" }, "Loading…")), LOADING_MILLISECONDS);
   try {
-    place({ entry, ...(await viewOf(location.hash)()) });
-    renewLater();
-  } catch (error) {
-    fail(error, (failure) => place(failureView(failure, show)));
+    await load();
   } finally {
     clearTimeout(loading);
   }
@@ -101,22 +115,23 @@ function place(view) {
 }
 
 function renewLater() {
+  clearTimeout(timer);
   timer = setTimeout(renew, RENEW_MILLISECONDS);
 }
 
 /** Brings the view up to date, unless nobody looks. */
 async function renew() {
+  if (shown.renew && !document.hidden) await keepFresh(shown.renew);
+  renewLater();
+}
+
+/** Does what brings the view up to date, and says so while that fails. */
+async function keepFresh(update) {
   try {
-    if (shown.renew && !document.hidden) {
-      await shown.renew();
-      tellFreshness();
-    }
-    renewLater();
+    await update();
+    tellFreshness();
   } catch (error) {
-    fail(error, (failure) => {
-      tellFreshness("Not up to date. ", ...explain(failure));
-      renewLater();
-    });
+    fail(error, (failure) => tellFreshness("Not up to date. ", ...explain(failure)));
   }
 }
 
@@ -145,9 +160,13 @@ function fail(error, say) {
 /** Asks for a key. The one that the tab has, if any, was refused. */
 function askForKey() {
   leave();
-  left.clear();
   const wasRefused = key.get() !== null;
   key.forget();
+  // Another key may not show what this one did.
+  rights = null;
+  openedAnonymous = undefined;
+  left.clear();
+  histories.clear();
   $("who").replaceChildren();
   $("forget").hidden = true;
   const input = h("input", {
@@ -176,20 +195,23 @@ function askForKey() {
 
 /** Learns what the key allows, or that none is needed, and shows the view. */
 async function start() {
-  try {
-    rights = await api.key();
-  } catch (error) {
-    fail(error, (failure) => place(failureView(failure, start)));
-    return;
-  }
+  $("forget").hidden = key.get() === null;
+  await showLoading(async () => {
+    try {
+      rights = await api.key();
+    } catch (error) {
+      fail(error, (failure) => place(failureView(failure, start)));
+    }
+  });
+  if (!rights) return;
   $("who").replaceChildren(...(key.get() ? ["Key ", h("strong", {}, rights.name)] : ["Open: no key needed"]));
-  $("forget").hidden = !key.get();
   await show();
 }
 
 // The page itself restores the place, once the view is there.
 history.scrollRestoration = "manual";
-addEventListener("hashchange", () => $("key") || show());
+addEventListener("hashchange", () => rights && show());
+document.addEventListener("visibilitychange", () => rights && renew());
 $("forget").addEventListener("click", () => {
   key.forget();
   location.reload();

@@ -11,16 +11,19 @@ const UNITS = [["day", 86_400], ["h", 3600], ["min", 60], ["s", 1]];
 
 /** Seconds, in at most two units: "45 s", "1 h 58 min", "12 days". */
 function duration(seconds) {
-  const first = UNITS.findIndex(([, size]) => seconds >= size);
-  if (first < 0) return "0 s";
-  const [unit, size] = UNITS[first];
+  const index = UNITS.findIndex(([, size]) => seconds >= size);
+  if (index < 0) return "0 s";
+  const [unit, size] = UNITS[index];
+  const [restUnit, restSize] = UNITS[index + 1] ?? [];
   // Beside ten and more, a rest would only distract.
-  const isRounded = seconds >= 10 * size || unit === "s";
-  const whole = isRounded ? Math.round(seconds / size) : Math.floor(seconds / size);
+  const isRounded = seconds >= 10 * size || !restUnit;
+  const rounded = Math.round(seconds / size) * size;
+  // It may be one of a larger unit now.
+  if (isRounded && rounded !== seconds) return duration(rounded);
+  const whole = Math.floor(seconds / size);
   const text = unit === "day" ? count(whole, "day") : `${whole} ${unit}`;
-  const [nextUnit, nextSize] = UNITS[first + 1] ?? [];
-  const rest = isRounded ? 0 : Math.floor((seconds % size) / nextSize);
-  return rest ? `${text} ${rest} ${nextUnit}` : text;
+  const rest = isRounded ? 0 : Math.floor((seconds % size) / restSize);
+  return rest > 0 ? `${text} ${rest} ${restUnit}` : text;
 }
 
 const ago = (seconds) => (seconds < 5 ? "just now" : `${duration(seconds)} ago`);
@@ -34,7 +37,7 @@ const clock = (milliseconds) => new Intl.DateTimeFormat("en-GB", { timeStyle: "m
 function size(bytes) {
   if (bytes < 1000) return `${bytes} B`;
   const kilobytes = bytes / 1000;
-  return kilobytes < 1000 ? `${kilobytes.toFixed(kilobytes < 10 ? 1 : 0)} KB` : `${(kilobytes / 1000).toFixed(1)} MB`;
+  return kilobytes < 999.5 ? `${kilobytes.toFixed(kilobytes < 10 ? 1 : 0)} KB` : `${(kilobytes / 1000).toFixed(1)} MB`;
 }
 
 const bytesOf = (text) => new TextEncoder().encode(text).length;
@@ -46,15 +49,15 @@ const sizeOfData = (data = {}) =>
 // Characters that nobody sees and that change what one sees: they reorder, join or hide text. Those of an emoji belong
 // to its picture.
 const EMOJI_OR_UNSEEN = /\p{RGI_Emoji}|([\p{Cf}\p{Default_Ignorable_Code_Point}\p{Zl}\p{Zp}])/gv;
-// Spaces at an end, doubled, or of another kind.
-const ODD_SPACE = /^ | $|(?<= ) |(?! )\p{Zs}/gv;
+// Spaces at an end, doubled, or of another kind; and what would be taken for a character that was written out.
+const AMBIGUOUS = /^ | $|(?<= ) |(?! )\p{Zs}|\\(?=u\{)/gv;
 
 const written = (character) => `\\u{${character.codePointAt(0).toString(16)}}`;
 
 const withoutUnseen = (text) => text.replace(EMOJI_OR_UNSEEN, (found, unseen) => (unseen ? written(unseen) : found));
 
 /** A name with its unseen characters and odd spaces written out, so that no two names look alike by them. */
-const visible = (name) => withoutUnseen(name).replace(ODD_SPACE, written);
+const visible = (name) => withoutUnseen(name.replace(AMBIGUOUS, written));
 
 // JavaScript's numbers are doubles, and a session's need not be: others keep the digits that the API sent.
 const exactNumber = (_name, value, { source }) =>

@@ -2,8 +2,8 @@
 
 // The views: each returns its title, its content, and how to renew it. What the key does not allow is left out.
 
-/** What the key allows: its `name`, `apps` and `allow`, as in the key registry. */
-let rights = { name: "", apps: [], allow: [] };
+/** What the key allows: its `name`, `apps` and `allow`, as in the key registry. Null until the API has told. */
+let rights = null;
 
 const holds = (list, one) => list.includes("*") || list.includes(one);
 const may = (operation) => holds(rights.allow, operation);
@@ -50,6 +50,7 @@ async function appsView() {
       { name: "Users", cell: ({ users }) => number(users), isNumber: true },
     ],
     keyOf: ({ app }) => app,
+    gone: (item) => ({ ...item, sessions: 0, users: 0 }),
     fetchPage: async (cursor) => {
       const { apps, next } = await api.apps(cursor);
       return { items: apps, next };
@@ -80,6 +81,7 @@ async function appView(app) {
   const chart = may("activity") && new ActivityChart(app);
   const listing = may("soapp") && sessionsListing({
     app,
+    title: "Sessions, last used first",
     withUser: true,
     fetchPage: async (cursor) => sessionsOf(await api.sessionsOfApp(app, cursor)),
     empty: [`${app} has no session.`],
@@ -91,8 +93,8 @@ async function appView(app) {
     text: ["This ends every session of ", h("strong", {}, app), ", anonymous ones too. All of its users are logged out."],
     confirm: "End all",
     typed: app,
-    act: async () => notify(h("strong", {}, count(await api.endAllOfApp(app), "session")), ` of ${app} ended.`),
-    after: async () => listing && listing.load(),
+    act: async () => [h("strong", {}, count(await api.endAllOfApp(app), "session")), ` of ${app} ended.`],
+    after: () => listing && listing.load(),
   });
   const ofId = { pattern: USER_ID, title: "An id has none of / ? % and is not . or .." };
   return {
@@ -110,18 +112,8 @@ async function appView(app) {
   };
 }
 
-// By handle. No route but the list of an app's sessions shows these.
-const anonymousSessions = new Map();
-
 /** The sessions of a page. Each gets the time of its answer, `at`: its idle time and age were true then. */
-function sessionsOf({ sessions, next }) {
-  const at = Date.now();
-  for (const session of sessions) {
-    session.at = at;
-    if (session.id === undefined) anonymousSessions.set(session.handle, session);
-  }
-  return { items: sessions, next };
-}
+const sessionsOf = ({ sessions, next }) => ({ items: sessions.map((session) => ({ ...session, at: Date.now() })), next });
 
 const startOf = (session) => session.at - session.age * 1000;
 const lastUseOf = (session) => session.at - session.idle * 1000;
@@ -138,19 +130,22 @@ function timesLeft({ at, ttl, idle, age, lifetime, no_resave: isFixed }) {
 const timeLeft = (session) => Math.min(...Object.values(timesLeft(session)));
 
 /** A table of sessions. A row leads to its session, and to the question whether to end it. */
-function sessionsListing({ app, withUser = false, fetchPage, empty }) {
+function sessionsListing({ app, title, withUser = false, fetchPage, empty }) {
   const nameOf = ({ id, ip }) => `the session of ${id === undefined ? "nobody" : visible(id)} from ${visible(ip)}`;
-  const actions = (session) => {
+  const actions = (session, row) => {
+    if (session.hasEnded) return h("span", { tabindex: "-1" }, "ended");
     const isOfUser = session.id !== undefined;
-    const end = () => askToEndOne(app, session, () => listing.markEnded(session.handle));
+    const open = { href: link.session(app, session), "aria-label": `Open ${nameOf(session)}` };
+    const end = () => askToEndOne(app, row.item, () => listing.markGone(row));
     return [
-      (!isOfUser || may("soid")) && h("a", { href: link.session(app, session), "aria-label": `Open ${nameOf(session)}` }, "Open"),
+      !isOfUser && h("a", { ...open, onclick: () => { openedAnonymous = row.item; } }, "Open"),
+      isOfUser && may("soid") && h("a", open, "Open"),
       isOfUser && may("killsoid") && button("End", end, { "aria-label": `End ${nameOf(session)}` }),
     ];
   };
   const user = (session) => (session.id !== undefined && may("soid") ? toUser(app, session) : idOf(session));
   const listing = new Listing({
-    title: "Sessions, last used first",
+    title,
     noun: "session",
     columns: [
       ...(withUser ? [{ name: "User", cell: user }] : []),
@@ -162,15 +157,15 @@ function sessionsListing({ app, withUser = false, fetchPage, empty }) {
       { name: "", cell: actions },
     ],
     keyOf: ({ handle }) => handle,
-    positionOf: lastUseOf,
+    gone: (session) => ({ ...session, hasEnded: true }),
     fetchPage,
     empty,
   });
   return listing;
 }
 
-/** Asks whether to end one session, and does so. `leave` then shows that it has ended. */
-function askToEndOne(app, session, leave) {
+/** Asks whether to end one session, and does so. `showEnded` then brings the view up to date. */
+function askToEndOne(app, session, showEnded) {
   ask({
     title: "End this session",
     text: [
@@ -178,20 +173,22 @@ function askToEndOne(app, session, leave) {
       timeAgo(lastUseOf(session)), ".",
     ],
     confirm: "End it",
-    act: async () => notifyOfUser(await api.endSession(app, session.id, session.handle), session),
-    after: async () => leave(),
+    act: async () => told(await api.endSession(app, session.id, session.handle), session),
+    after: showEnded,
   });
 }
 
-function notifyOfUser(ended, session) {
-  if (ended) notify(h("strong", {}, count(ended, "session")), " of ", idOf(session), " ended.");
-  else notify("No session ended: there was none any more.");
-}
+/** How many sessions of a user were ended, in words. */
+const told = (ended, session) => (ended > 0
+  ? [h("strong", {}, count(ended, "session")), " of ", idOf(session), " ended."]
+  : ["No session ended: there was none any more."]);
 
 /** All sessions of a user. */
 async function userView(app, id) {
   const listing = sessionsListing({
     app,
+    // Not "last used first": of more than a thousand, the API lists them in another order.
+    title: "Sessions",
     fetchPage: async (cursor) => sessionsOf(await api.sessionsOfUser(app, id, cursor)),
     empty: [idOf({ id }), ` has no session in ${app}. Is the id exact, with its capitals and spaces?`],
   });
@@ -200,7 +197,7 @@ async function userView(app, id) {
     title: "End all sessions of this user",
     text: [idOf({ id }), ` is logged out of ${app} on every device.`],
     confirm: "End all",
-    act: async () => notifyOfUser(await api.endAllOfUser(app, id), { id }),
+    act: async () => told(await api.endAllOfUser(app, id), { id }),
     after: () => listing.load(),
   });
   return {
@@ -216,20 +213,27 @@ async function userView(app, id) {
 
 /** One session of a user, found in the list of that user's: a look at it is no use of it. */
 async function sessionView(app, id, handle) {
-  let cursor;
-  do {
-    const { items, next } = sessionsOf(await api.sessionsOfUser(app, id, cursor));
-    const found = items.find((session) => session.handle === handle);
-    if (found) return viewOfSession(app, found);
-    cursor = next;
-  } while (cursor);
+  const find = async () => {
+    let cursor;
+    do {
+      const { items, next } = sessionsOf(await api.sessionsOfUser(app, id, cursor));
+      const found = items.find((session) => session.handle === handle);
+      if (found) return found;
+      cursor = next;
+    } while (cursor);
+    return undefined;
+  };
+  const session = await find();
+  if (session) return viewOfSession(app, session, find);
   return viewOfNone(trail(toApp(app), toUser(app, { id })), idOf({ id }), " has no such session: it ended or expired.");
 }
 
+// The one whose row was opened: no route but the list of an app's sessions shows it.
+let openedAnonymous;
+
 /** A session without a user, as the list of the app's sessions has shown it. */
 async function anonymousView(app, handle) {
-  const session = anonymousSessions.get(handle);
-  if (session) return viewOfSession(app, session);
+  if (openedAnonymous?.handle === handle) return viewOfSession(app, openedAnonymous);
   return viewOfNone(trail(toApp(app)), "An anonymous session can be opened only from the list of its app’s sessions.");
 }
 
@@ -238,38 +242,55 @@ const viewOfNone = (above, ...text) => ({
   content: [above, h("h1", {}, "Session"), h("p", { class: "empty" }, text)],
 });
 
-function viewOfSession(app, session) {
+/** A session, and how to `find` it again. Without that, it stays as it was listed. */
+function viewOfSession(app, session, find) {
   const isOfUser = session.id !== undefined;
   const facts = h("dl", { class: "facts" });
-  const showFacts = async () => facts.replaceChildren(
-    ...factsOf(session).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
-  showFacts();
+  const data = h("div");
   const actions = h("div", { class: "actions" });
-  const leave = () => {
-    actions.replaceChildren("Ended");
+  let { d } = session;
+  const update = (current) => {
+    facts.replaceChildren(...factsOf(current).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+    if (data.hasChildNodes() && JSON.stringify(current.d) === JSON.stringify(d)) return;
+    ({ d } = current);
+    data.replaceChildren(dataOf(current));
+  };
+  const showEnded = () => {
+    const ended = h("span", { tabindex: "-1" }, "Ended");
+    const hadFocus = actions.contains(document.activeElement);
+    actions.replaceChildren(ended);
+    if (hadFocus) ended.focus();
     facts.classList.add("ended");
+  };
+  const renew = async () => {
+    if (facts.classList.contains("ended")) return;
+    const current = find ? await find() : session;
+    if (current) update(current);
+    else showEnded();
   };
   const endOthers = () => ask({
     title: "End all other sessions of this user",
     text: [idOf(session), ` is logged out of ${app} on every device but this one.`],
     confirm: "End the others",
-    act: async () => notifyOfUser(await api.endOthers(app, session.id, session.handle), session),
+    act: async () => told(await api.endOthers(app, session.id, session.handle), session),
   });
   if (isOfUser && may("killsoid")) {
     actions.append(
-      button("End this session…", () => askToEndOne(app, session, leave), { class: "danger" }),
+      button("End this session…", () => askToEndOne(app, session, showEnded), { class: "danger" }),
       button("End all others…", endOthers));
   }
+  update(session);
   return {
     title: `Session of ${isOfUser ? visible(session.id) : "nobody"} in ${app}`,
     content: [
       isOfUser ? trail(toApp(app), toUser(app, session)) : trail(toApp(app)),
       h("div", { class: "bar" }, h("h1", {}, "Session of ", idOf(session)), actions),
-      !isOfUser && h("p", { class: "soft" }, "Nobody is logged in with it. It ends by itself, or with all sessions of its app."),
+      !isOfUser && h("p", { class: "soft" }, `As the list showed it at ${clock(session.at)}. `,
+        "Nobody is logged in with it. It ends by itself, or with all sessions of its app."),
       facts,
-      dataOf(session),
+      data,
     ],
-    renew: showFacts,
+    renew,
   };
 }
 

@@ -1,7 +1,7 @@
 """Sessions are ended: which ones, how many it says, and what the page shows then."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from tab import Console
 
 from rest_sessions_client import Client
@@ -140,6 +140,124 @@ def test_only_once_when_one_clicks_twice(console: Console, client: Client, app: 
     page.get_by_role("dialog").get_by_role("button", name="End it").dblclick(no_wait_after=True)
     expect(page.locator("#notice p")).to_have_text("1 session of peter ended.")
     assert [request.method for request in console.requests if request.method != "GET"] == ["DELETE"]
+
+
+@pytest.fixture
+def held(console: Console) -> list[Route]:
+    """The endings that the page asks for. They wait until the test goes on with them."""
+    waiting: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if route.request.method == "DELETE":
+            waiting.append(route)
+        else:
+            route.continue_()
+
+    console.page.route("**/kill*/**", hold)
+    console.page.route("**/killall", hold)
+    return waiting
+
+
+def test_one_that_answers_late_disturbs_no_other_question(
+    console: Console, client: Client, app: str, held: list[Route]
+) -> None:
+    tokens_of(client, peter=1, paul=1)
+    page = console.open(app)
+    page.get_by_role("button", name="End the session of peter").click()
+    confirm(page, "End it")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="End the session of paul").click()
+    held[0].continue_()
+    expect(page.locator("#notice p")).to_have_text("1 session of peter ended.")
+    expect(page.get_by_role("dialog")).to_contain_text("paul is logged out")
+    assert len(list(client.soid("paul"))) == 1
+
+
+def test_one_that_fails_after_its_question_was_closed_is_told(
+    console: Console, client: Client, app: str, held: list[Route]
+) -> None:
+    tokens_of(client, peter=1)
+    page = console.open(app)
+    page.get_by_role("button", name="End the session of peter").click()
+    confirm(page, "End it")
+    page.keyboard.press("Escape")
+    held[0].fulfill(status=503, json={"name": "storeUnavailable", "message": "The session store is unavailable"})
+    expect(page.locator("#notice p")).to_have_text("The API answered 503: The session store is unavailable.")
+
+
+def test_an_app_only_once_whatever_one_types_meanwhile(
+    console: Console, client: Client, app: str, held: list[Route]
+) -> None:
+    tokens_of(client, peter=1)
+    page = console.open(app)
+    page.get_by_role("button", name="End all sessions").click()
+    field = page.get_by_label("Type")
+    field.fill(app)
+    field.press("Enter")
+    field.fill(f"{app}x")
+    field.fill(app)
+    expect(page.get_by_role("dialog").get_by_role("button", name="End all")).to_be_disabled()
+    field.press("Enter")
+    held[0].continue_()
+    expect(page.locator("#notice p")).to_have_text(f"1 session of {app} ended.")
+    assert len(held) == 1
+
+
+def test_the_count_is_told_even_if_the_list_cannot_be_read_then(console: Console, client: Client, app: str) -> None:
+    tokens_of(client, peter=2)
+    page = console.open(app, "user", "peter")
+    page.route("**/soid/**", lambda route: route.abort())
+    page.get_by_role("button", name="End all sessions").click()
+    confirm(page, "End all")
+    expect(page.locator("#notice p")).to_have_text("2 sessions of peter ended.")
+    expect(page.locator("#freshness")).to_contain_text("Not up to date. The API does not answer.")
+
+
+def test_the_question_says_what_the_row_says(console: Console, client: Client, app: str) -> None:
+    [token] = tokens_of(client, peter=1)["peter"]
+    console.page.clock.install()
+    page = console.open(app)
+    page.clock.fast_forward("01:00:00")
+    client.get(token)
+    console.renew()
+    expect(page.locator("td[data-name='Last used']")).to_have_text("just now")
+    page.get_by_role("button", name="End the session of peter").click()
+    expect(page.get_by_role("dialog")).to_contain_text("last used just now.")
+
+
+def test_one_far_below_moves_nothing(console: Console, client: Client, app: str) -> None:
+    tokens_of(client, **{f"user{number}": 1 for number in range(40)})
+    page = console.open(app)
+    button = page.locator("td button").nth(35)
+    button.scroll_into_view_if_needed()
+    top = page.evaluate("scrollY")
+    assert top > 500
+    button.click()
+    confirm(page, "End it")
+    expect(page.locator("tr.ended")).to_have_count(1)
+    expect(page.get_by_text("ended", exact=True)).to_be_focused()
+    assert page.evaluate("scrollY") == top
+    page.get_by_role("button", name="Close this message").click()
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+    assert page.evaluate("scrollY") == top
+
+
+def test_rows_that_were_asked_for_before_do_not_come_back(console: Console, client: Client, app: str) -> None:
+    tokens_of(client, **{f"user{number}": 1 for number in range(60)})
+    page = console.open(app)
+    waiting: list[Route] = []
+    page.route(f"**/{app}/soapp**cursor**", lambda route: waiting.append(route))  # noqa: PLW0108 - Playwright marks it
+    page.get_by_role("button", name="Show more").click()
+    expect(page.get_by_role("button", name="Show more")).to_be_disabled()
+    answer = waiting[0].fetch()
+    page.get_by_role("button", name="End all sessions").click()
+    page.get_by_label("Type").fill(app)
+    confirm(page, "End all")
+    expect(page.locator(".empty")).to_be_visible()
+    waiting[0].fulfill(response=answer)
+    page.evaluate("new Promise(requestAnimationFrame)")
+    expect(page.locator(".empty")).to_be_visible()
+    expect(page.locator("tbody tr")).to_have_count(0)
 
 
 def test_a_message_goes_when_it_is_closed_or_one_goes_on(console: Console, client: Client, app: str) -> None:

@@ -30,6 +30,14 @@ ANSWERS: dict[str, tuple[Answer, str]] = {
         lambda route: route.fulfill(status=502, body="<html>Bad gateway</html>"),
         "The API answered 502: it gave no reason.",
     ),
+    "page of a proxy": (
+        lambda route: route.fulfill(status=403, body="<html>Blocked</html>"),
+        "The API answered 403: it gave no reason.",
+    ),
+    "page of a network": (
+        lambda route: route.fulfill(status=200, body="<html>Log in to the wifi</html>"),
+        "The API does not answer. Check the network and try again.",
+    ),
     "network": (lambda route: route.abort(), "The API does not answer. Check the network and try again."),
     "redirect": (
         lambda route: route.fulfill(status=302, headers={"Location": "https://elsewhere.example/"}),
@@ -126,6 +134,23 @@ def test_part_of_an_app_that_was_ended_is_told(console: Console, client: Client,
     page.get_by_label("Type").fill(app)
     page.get_by_role("dialog").get_by_role("button", name="End all").click()
     expect(page.get_by_role("alert")).to_contain_text("1200 sessions were ended; call again for the rest")
+
+
+def test_a_slow_start_says_that_it_loads_and_stays_whatever_the_address(
+    console: Console, client: Client, app: str
+) -> None:
+    client.create("peter", ip=IP)
+    page = console.open()
+    waiting: list[Route] = []
+    page.route("**/console/key", lambda route: waiting.append(route))  # noqa: PLW0108 - Playwright marks it
+    page.reload()
+    expect(page.locator("main")).to_have_text("Loading…")
+    expect(page.get_by_role("button", name="Forget key")).to_be_visible()
+    page.evaluate("hash => { location.hash = hash }", f"/{app}")
+    expect(page.locator("main")).to_have_text("Loading…")
+    waiting[0].continue_()
+    expect(page.get_by_role("row").filter(has_text="peter")).to_have_count(1)
+    assert len(waiting) == 1
 
 
 def test_a_slow_view_says_that_it_loads(console: Console, client: Client, app: str) -> None:

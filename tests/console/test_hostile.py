@@ -22,6 +22,8 @@ IDS = {
     "zero width": ("pe\u200bter", "pe\\u{200b}ter"),
     "joiner": ("pe\u200dter", "pe\\u{200d}ter"),
     "family": ("👩\u200d👩\u200d👧", "👩\u200d👩\u200d👧"),
+    "written already": ("a\\u{202e}b", "a\\u{5c}u{202e}b"),
+    "backslash": ("DOMAIN\\user", "DOMAIN\\user"),
     "joined digits": ("1\u200d2", "1\\u{200d}2"),
     "skin": ("👩🏽\u200d🚀", "👩🏽\u200d🚀"),
     "keycap": ("1\ufe0f\u20e3", "1\ufe0f\u20e3"),

@@ -194,7 +194,11 @@ class TestWayBack:
 
     def test_after_another_key_shows_nothing_of_the_first(self, console: Console, client: Client, app: str) -> None:
         client.create("peter", ip=IP)
+        client.create(ip=IP, data={"a": 1})
         page = console.open(app)
+        page.get_by_role("link", name="Open the session of nobody").click()
+        expect(page.locator(".data")).to_be_visible()
+        page.go_back()
         console.follow("peter")
         expect(page.get_by_role("heading", level=1)).to_have_text("peter")
         page.route(f"**/{app}/**", lambda route: route.fulfill(status=403, json={"message": "Forbidden"}))
@@ -204,6 +208,9 @@ class TestWayBack:
         console.enter("support")
         page.go_forward()
         expect(page.get_by_role("heading", level=1)).to_have_text("This cannot be shown")
+        handle = next(session.handle for session in client.soapp(300, details=True) if session.id is None)
+        page.evaluate("hash => { location.hash = hash }", f"/{app}/anonymous/{handle}")
+        expect(page.locator(".empty")).to_contain_text("only from the list")
 
 
 class TestRenewal:
@@ -226,7 +233,8 @@ class TestRenewal:
         assert page.evaluate("document.activeElement.textContent") == "peter"
         page.get_by_role("button", name="Show", exact=True).click()
         expect(page.locator("tbody tr")).to_have_count(3)
-        expect(page.locator(".changes")).to_be_empty()
+        expect(page.locator(".changes [role=status]")).to_be_empty()
+        expect(page.get_by_role("button", name="Show", exact=True)).to_have_count(0)
 
     def test_marks_what_has_ended(self, page: Page, console: Console, client: Client) -> None:
         client.killsoid("peter")
@@ -246,14 +254,51 @@ class TestRenewal:
         expect(row(page, "mary")).to_contain_text("1.0 KB")
         assert texts(page, "User") == before
 
-    def test_rests_while_nobody_looks(self, page: Page, console: Console) -> None:
+    def test_reaches_every_row_that_is_shown(self, console: Console, client: Client, app: str) -> None:
+        tokens = {f"user{number}": client.create(f"user{number}", ip=IP).token for number in range(70)}
+        console.page.clock.install()
+        page = console.open(app)
+        page.get_by_role("button", name="Show more").click()
+        expect(page.locator("tbody tr")).to_have_count(70)
+        last = texts(page, "User")[-1]
+        client.kill(tokens[last])
+        console.renew()
+        expect(page.locator("tr.ended")).to_have_count(1)
+        expect(page.locator("tr.ended")).to_contain_text(last)
+
+    def test_calls_nothing_ended_that_may_be_on_a_later_page(self, console: Console, client: Client, app: str) -> None:
+        for number in range(60):
+            client.create(f"old{number}", ip=IP)
+        console.page.clock.install()
+        page = console.open(app)
+        for number in range(55):
+            client.create(f"new{number}", ip=IP)
+        console.renew()
+        expect(page.locator(".changes")).to_contain_text("new sessions")
+        expect(page.locator("tr.ended")).to_have_count(0)
+        expect(page.locator("tbody tr")).to_have_count(50)
+
+    def test_shows_an_app_without_sessions_until_it_has_some_again(
+        self, console: Console, client: Client, app: str
+    ) -> None:
+        client.create("peter", ip=IP)
+        console.page.clock.install()
+        page = console.open()
+        for cells in (["0", "0"], ["1", "1"]):
+            client.killall() if cells == ["0", "0"] else client.create("paul", ip=IP)
+            console.renew()
+            expect(row(page, app).get_by_role("cell")).to_have_text([app, *cells])
+            expect(row(page, app)).not_to_have_class("ended")
+
+    def test_rests_while_nobody_looks(self, page: Page, console: Console, client: Client) -> None:
         page.evaluate("Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
         before = len(console.requests)
         page.clock.run_for(60_000)
         assert len(console.requests) == before
+        client.killsoid("peter")
         page.evaluate("Object.defineProperty(document, 'hidden', { value: false })")
-        console.renew()
-        assert len(console.requests) > before
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        expect(row(page, "peter")).to_have_class("ended")
 
 
 DATA = {
@@ -291,15 +336,33 @@ class TestSession:
         expect(page.locator(".facts")).not_to_contain_text("unless used")
         expect(page.locator(".empty")).to_have_text("It has no data.")
 
-    def test_tells_time_as_it_passes(self, console: Console, client: Client, app: str) -> None:
-        client.create("peter", ip=IP, ttl=7200)
-        [session] = client.soid("peter", details=True)
+    def test_without_a_user_tells_its_time_as_it_passes(self, console: Console, client: Client, app: str) -> None:
+        client.create(ip=IP, ttl=7200)
         console.page.clock.install()
-        page = console.open(app, "user", "peter", session.handle)
+        page = console.open(app)
+        page.get_by_role("link", name="Open the session of nobody").click()
         facts = page.locator(".facts")
         expect(facts).to_contain_text(re.compile(r"Last usedjust now.*unless usedin (2 h|1 h 59 min)"))
         page.clock.fast_forward("01:30:00")
         expect(facts).to_contain_text(re.compile(r"Last used1 h 30 min ago.*unless usedin (30|29) min"))
+        expect(page.locator("p.soft")).to_contain_text("As the list showed it at")
+
+    def test_is_renewed(self, console: Console, client: Client, app: str) -> None:
+        token = client.create("peter", ip=IP, data={"a": 1}).token
+        [session] = client.soid("peter", details=True)
+        console.page.clock.install()
+        page = console.open(app, "user", "peter", session.handle)
+        value = page.locator(".data pre").element_handle()
+        console.renew()
+        assert value.is_visible()
+        client.set(token, {"b": 2})
+        console.renew()
+        expect(page.locator(".data th")).to_have_text(["a", "b"])
+        expect(page.locator(".facts")).to_contain_text("1, 2")
+        client.kill(token)
+        console.renew()
+        expect(page.locator(".bar")).to_contain_text("Ended")
+        expect(page.locator(".actions button")).to_have_count(0)
 
     def test_is_not_used_by_a_look(self, console: Console, client: Client, app: str) -> None:
         token = client.create("peter", ip=IP, data={"a": 1}).token
