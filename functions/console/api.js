@@ -54,6 +54,8 @@ function stopReading() {
  * @throws {ApiError} or, after one of the signals, an AbortError
  */
 async function call(path, { operation, method, query, signals = [] }) {
+  // Each refusal by the API would be a line of the audit log.
+  if (operation && !may(operation)) throw new ApiError({ status: 403, name: "forbidden", operation, message: "" });
   const parameters = new URLSearchParams(query).toString();
   let response;
   let text;
@@ -91,7 +93,7 @@ const end = async (operation, path, query = {}) => (await call(path, { operation
 // Longer than any session lives.
 const EVER_SECONDS = 40_000_000;
 
-const sessionsPage = (cursor) => ({ limit: 50, details: 1, ...(cursor && { cursor }) });
+const sessionsPage = (cursor) => (cursor ? { limit: 200, details: 1, cursor } : { limit: 50, details: 1 });
 
 const api = {
   key: () => read("", pathTo("console", "key")),

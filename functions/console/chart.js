@@ -4,6 +4,9 @@
 
 const ACTIVE_SECONDS = 300;
 const CHART_MILLISECONDS = 3_600_000;
+// What a chart of a few points spans.
+const SHORTEST_MILLISECONDS = 300_000;
+const GAP_MILLISECONDS = 30_000;
 const CHART_WIDTH = 600;
 const CHART_HEIGHT = 80;
 
@@ -15,7 +18,7 @@ class ActivityChart {
   constructor(app) {
     this.app = app;
     this.now = h("strong", { class: "figure" });
-    this.line = svg("polyline", { fill: "none", "vector-effect": "non-scaling-stroke" });
+    this.line = svg("path", { fill: "none", "vector-effect": "non-scaling-stroke", "stroke-linecap": "round" });
     this.image = svg("svg", { viewBox: `0 0 ${CHART_WIDTH} ${CHART_HEIGHT}`, preserveAspectRatio: "none", role: "img" });
     this.image.append(this.line);
     this.range = h("span");
@@ -36,13 +39,14 @@ class ActivityChart {
     const first = points[0].at;
     const all = points.map((point) => point.users);
     const [lowest, highest] = [Math.min(...all), Math.max(...all)];
+    const span = Math.max(now - first, SHORTEST_MILLISECONDS);
     const scale = Math.max(1, highest * 1.2);
-    const x = (at) => (now === first ? CHART_WIDTH : ((at - first) / (now - first)) * CHART_WIDTH);
+    const x = (at) => (1 - (now - at) / span) * CHART_WIDTH;
     const y = (value) => CHART_HEIGHT - 4 - (value / scale) * (CHART_HEIGHT - 8);
-    const drawn = points.map((point) => `${x(point.at).toFixed(1)},${y(point.users).toFixed(1)}`);
-    // A single point is a level line.
-    if (drawn.length === 1) drawn.unshift(`0,${y(users).toFixed(1)}`);
-    this.line.setAttribute("points", drawn.join(" "));
+    // Between points that are far apart, nobody has looked.
+    const isNext = (point, index) => index > 0 && point.at - points[index - 1].at < GAP_MILLISECONDS;
+    this.line.setAttribute("d", points.map((point, index) =>
+      `${isNext(point, index) ? "L" : "M"}${x(point.at).toFixed(1)} ${y(point.users).toFixed(1)}`).join("") + "h0");
     this.now.textContent = number(users);
     this.range.textContent = `since ${clock(first)}: lowest ${number(lowest)}, highest ${number(highest)}`;
     this.image.setAttribute("aria-label", `Active users ${this.range.textContent}, now ${number(users)}`);

@@ -98,12 +98,12 @@ function explain(error) {
   if (error.isAboutTheKey) return ["The API does not know this key any more. Reload the page to enter another."];
   if (error.name === "forbidden") {
     return [
-      "This key does not allow ", h("code", {}, error.operation), " here. Whoever keeps the keys can add that to the key’s ",
-      h("code", {}, "allow"), ", or the app to its ", h("code", {}, "apps"), ".",
+      "This key does not allow ", h("code", {}, error.operation), " here. Whoever keeps the keys can add that to its ",
+      h("code", {}, "allow"), ".",
     ];
   }
-  if (error.name === "conflict") return ["This session itself has ended, so no other was ended. Go back to the list."];
-  if (error.status === 429) return ["The API gets too many requests. Wait a moment and try again."];
-  if (error.status === 0) return ["The API does not answer. Check the network and try again."];
+  if (error.name === "conflict") return ["This session itself has ended, so no other was ended. Go back to the user’s sessions."];
+  if (error.status === 429) return ["The API gets too many requests. Wait a moment."];
+  if (error.status === 0) return ["The API does not answer. Check the network."];
   return [`The API answered ${error.status}: ${visible(error.message) || "it gave no reason"}.`];
 }

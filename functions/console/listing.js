@@ -24,7 +24,8 @@ class Listing {
     this.body = h("tbody", { role: "rowgroup" });
     const names = columns.map(({ name, isNumber }) => h("th",
       { role: "columnheader", scope: "col", class: isNumber && "number" }, name || h("span", { class: "unseen" }, "Actions")));
-    this.table = h("table", { role: "table", "aria-labelledby": "listing-title" },
+    const table = { role: "table", "aria-labelledby": "listing-title", class: columns.length > 3 && "wide" };
+    this.table = h("table", table,
       h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, names)), this.body);
     this.emptiness = h("div", { class: "empty" }, empty);
     this.total = h("span", { class: "soft" });
@@ -45,6 +46,8 @@ class Listing {
 
   /** Brings the rows that are shown up to date. New ones are only announced. */
   async renew() {
+    // Times go on, even if the API does not answer.
+    for (const row of this.rows.values()) this.refresh(row);
     const { version } = this;
     const { items, next } = await this.fetchShown();
     if (version !== this.version) return;

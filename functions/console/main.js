@@ -11,6 +11,7 @@ function viewOf(hash) {
   if (!app) return appsView;
   // Another name, such as .. or that of a page, would lead to another address.
   if (!isWhole(APP_NAME, app) || (kind === "user" && !isWhole(USER_ID, names[0]))) return unknownView;
+  if (!holds(rights.apps, app)) return () => foreignView(app);
   if (!kind) return () => appView(app);
   if (kind === "user" && names.length === 1) return () => userView(app, ...names);
   if (kind === "user" && names.length === 2) return () => sessionView(app, ...names);
@@ -44,6 +45,7 @@ const left = new Map();
 const LEFT_AT_MOST = 20;
 let entries = 0;
 let timer;
+let freshAt;
 
 /** The current entry in the tab's history. Only those of this load of the page are in `left`. */
 function currentEntry() {
@@ -77,6 +79,7 @@ async function show() {
   await showLoading(async () => {
     try {
       place({ entry, ...(await viewOf(location.hash)()) });
+      freshAt = Date.now();
       renewLater();
     } catch (error) {
       fail(error, (failure) => place(failureView(failure, show)));
@@ -129,9 +132,10 @@ async function renew() {
 async function keepFresh(update) {
   try {
     await update();
+    freshAt = Date.now();
     tellFreshness();
   } catch (error) {
-    fail(error, (failure) => tellFreshness("Not up to date. ", ...explain(failure)));
+    fail(error, (failure) => tellFreshness(`Not up to date since ${clock(freshAt)}. `, ...explain(failure)));
   }
 }
 

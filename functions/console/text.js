@@ -2,7 +2,14 @@
 
 // Numbers, times and hostile texts as people read them.
 
-const number = (value) => new Intl.NumberFormat("en").format(value);
+// Made once: a long table asks them thousands of times.
+const NUMBERS = new Intl.NumberFormat("en");
+const MOMENTS = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+const CLOCK = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
+
+const number = (value) => NUMBERS.format(value);
+const moment = (milliseconds) => MOMENTS.format(milliseconds);
+const clock = (milliseconds) => CLOCK.format(milliseconds);
 
 /** "1 session", "2 sessions". */
 const count = (value, noun) => `${number(value)} ${noun}${value === 1 ? "" : "s"}`;
@@ -28,11 +35,6 @@ function duration(seconds) {
 
 const ago = (seconds) => (seconds < 5 ? "just now" : `${duration(seconds)} ago`);
 
-const moment = (milliseconds) =>
-  new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" }).format(milliseconds);
-
-const clock = (milliseconds) => new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" }).format(milliseconds);
-
 /** Bytes, as the API counts them, in decimal units. */
 function size(bytes) {
   if (bytes < 1000) return `${bytes} B`;
@@ -48,7 +50,7 @@ const sizeOfData = (data = {}) =>
 
 // Characters that nobody sees and that change what one sees: they reorder, join or hide text. Those of an emoji belong
 // to its picture.
-const EMOJI_OR_UNSEEN = /\p{RGI_Emoji}|([\p{Cf}\p{Default_Ignorable_Code_Point}\p{Zl}\p{Zp}])/gv;
+const EMOJI_OR_UNSEEN = /\p{RGI_Emoji}|([\p{Cf}\p{Default_Ignorable_Code_Point}\p{Zl}\p{Zp}\u2800])/gv;
 // Spaces at an end, doubled, or of another kind; and what would be taken for a character that was written out.
 const AMBIGUOUS = /^ | $|(?<= ) |(?! )\p{Zs}|\\(?=u\{)/gv;
 

@@ -23,7 +23,7 @@ const toUser = (app, session) => h("a", { href: link.user(app, session.id) }, id
 
 // As the API takes them.
 const APP_NAME = "[A-Za-z0-9_\\-]{3,20}";
-const USER_ID = "(?!\\.{1,2}$)[^\\/?%]+";
+const USER_ID = "(?!\\.{1,2}$)[^\\/?%]{1,128}";
 
 const isWhole = (pattern, text) => new RegExp(`^(?:${pattern})$`, "v").test(text);
 
@@ -37,9 +37,17 @@ function finder(label, action, linkTo, properties) {
   return h("form", { class: "find", role: "search", onsubmit }, h("label", { for: "find" }, label), input, h("button", {}, action));
 }
 
+// What the console can do with an app.
+const USES = ["activity", "soapp", "soid", "killall"];
+
+const showsNothing = () => h("p", { class: "empty" }, "This key shows nothing of an app: it allows none of ",
+  USES.map((operation, index) => [index > 0 && ", ", h("code", {}, operation)]), ". Whoever keeps the keys can add them to its ",
+  h("code", {}, "allow"), ".");
+
 /** All apps that the key may use. */
 async function appsView() {
   const title = "Apps";
+  if (!["apps", ...USES].some(may)) return { title, content: [h("h1", {}, title), showsNothing()] };
   if (!may("apps")) return { title, content: [h("h1", {}, title), chooseApp()] };
   const listing = new Listing({
     title: "Sessions and users",
@@ -69,11 +77,19 @@ function exampleOfCreate() {
   return `curl ${header}-X PUT '${new URL("webapp/create/user123?ip=192.0.2.7", location.href)}'`;
 }
 
+const appsOfKey = () => h("ul", { class: "apps" }, rights.apps.map((app) => h("li", {}, toApp(app))));
+
 /** For a key that may not list the apps: those that it names, or a field for a name. */
 function chooseApp() {
-  if (!rights.apps.includes("*")) return h("ul", { class: "apps" }, rights.apps.map((app) => h("li", {}, toApp(app))));
+  if (!rights.apps.includes("*")) return appsOfKey();
   const properties = { pattern: APP_NAME, title: "3 to 20 letters, digits, _ or -" };
-  return finder("App", "Show", link.app, properties);
+  return finder("Name of the app", "Show", link.app, properties);
+}
+
+/** In place of an app that the key may not use. */
+async function foreignView(app) {
+  const text = h("p", { class: "error" }, `This key may not use the app ${app}. It may use:`);
+  return { title: app, content: [trail(), h("h1", {}, app), text, appsOfKey()] };
 }
 
 /** One app: its active users, the sessions that were used last, and a way to find a user. */
@@ -89,14 +105,14 @@ async function appView(app) {
   const drawUsers = async () => chart && chart.add(await api.activity(app, ACTIVE_SECONDS));
   await Promise.all([drawUsers(), listing && listing.load()]);
   const endAll = () => ask({
-    title: "End all sessions",
-    text: ["This ends every session of ", h("strong", {}, app), ", anonymous ones too. All of its users are logged out."],
+    title: "End all sessions?",
+    text: ["This ends every session of ", h("strong", {}, app), ", anonymous ones too. All of its users will be logged out."],
     confirm: "End all",
     typed: app,
     act: async () => [h("strong", {}, count(await api.endAllOfApp(app), "session")), ` of ${app} ended.`],
     after: () => listing && listing.load(),
   });
-  const ofId = { pattern: USER_ID, title: "An id has none of / ? % and is not . or .." };
+  const ofId = { pattern: USER_ID, title: "1 to 128 characters, none of / ? %, and not . or .." };
   return {
     title: app,
     content: [
@@ -105,8 +121,7 @@ async function appView(app) {
       may("soid") && finder("Find a user by exact id", "Find", (id) => link.user(app, id), ofId),
       chart && chart.element,
       listing && listing.element,
-      !["soapp", "soid", "activity"].some(may) && h("p", { class: "empty" }, "This key shows nothing of an app: it allows none of ",
-        h("code", {}, "soapp"), ", ", h("code", {}, "soid"), " and ", h("code", {}, "activity"), "."),
+      !USES.some(may) && showsNothing(),
     ],
     renew: () => Promise.all([drawUsers(), listing && listing.renew()]),
   };
@@ -167,9 +182,9 @@ function sessionsListing({ app, title, withUser = false, fetchPage, empty }) {
 /** Asks whether to end one session, and does so. `showEnded` then brings the view up to date. */
 function askToEndOne(app, session, showEnded) {
   ask({
-    title: "End this session",
+    title: "End this session?",
     text: [
-      idOf(session), " is logged out on the device at ", h("bdi", {}, visible(session.ip)), ", last used ",
+      idOf(session), " will be logged out on the device at ", h("bdi", {}, visible(session.ip)), ", last used ",
       timeAgo(lastUseOf(session)), ".",
     ],
     confirm: "End it",
@@ -181,7 +196,7 @@ function askToEndOne(app, session, showEnded) {
 /** How many sessions of a user were ended, in words. */
 const told = (ended, session) => (ended > 0
   ? [h("strong", {}, count(ended, "session")), " of ", idOf(session), " ended."]
-  : ["No session ended: there was none any more."]);
+  : ["No session was ended: there was none any more."]);
 
 /** All sessions of a user. */
 async function userView(app, id) {
@@ -194,8 +209,8 @@ async function userView(app, id) {
   });
   await listing.load();
   const endAll = () => ask({
-    title: "End all sessions of this user",
-    text: [idOf({ id }), ` is logged out of ${app} on every device.`],
+    title: "End all sessions of this user?",
+    text: [idOf({ id }), ` will be logged out of ${app} on every device.`],
     confirm: "End all",
     act: async () => told(await api.endAllOfUser(app, id), { id }),
     after: () => listing.load(),
@@ -204,7 +219,8 @@ async function userView(app, id) {
     title: `${visible(id)} in ${app}`,
     content: [
       trail(toApp(app)),
-      h("div", { class: "bar" }, h("h1", {}, idOf({ id })), may("killsoid") && button("End all sessions…", endAll, { class: "danger" })),
+      h("div", { class: "bar" },
+        h("h1", {}, idOf({ id })), may("killsoid") && button("End all sessions…", endAll, { class: "danger" })),
       listing.element,
     ],
     renew: () => listing.renew(),
@@ -269,8 +285,8 @@ function viewOfSession(app, session, find) {
     else showEnded();
   };
   const endOthers = () => ask({
-    title: "End all other sessions of this user",
-    text: [idOf(session), ` is logged out of ${app} on every device but this one.`],
+    title: "End all other sessions of this user?",
+    text: [idOf(session), ` will be logged out of ${app} on every device but this one.`],
     confirm: "End the others",
     act: async () => told(await api.endOthers(app, session.id, session.handle), session),
   });
@@ -310,11 +326,18 @@ function factsOf(session) {
 // So that item2 comes before item10.
 const inOrder = new Intl.Collator("en", { numeric: true });
 
+/** A value as JSON. A long one scrolls, so the keyboard must reach it. */
+function valueOf(value) {
+  const text = pretty(value);
+  const lines = text.split("\n").reduce((sum, line) => sum + Math.ceil((line.length + 1) / 30), 0);
+  return h("pre", { tabindex: lines > 15 && "0" }, text);
+}
+
 function dataOf({ d = {} }) {
   const entries = Object.entries(d).sort(([one], [other]) => inOrder.compare(one, other));
   const rows = entries.map(([name, value]) => h("tr", {},
     h("th", { scope: "row" }, name ? h("bdi", {}, visible(name)) : h("span", { class: "soft" }, "the empty key")),
-    h("td", {}, h("pre", { tabindex: "0" }, pretty(value)))));
+    h("td", {}, valueOf(value))));
   return h("section", { "aria-labelledby": "data-title" },
     h("h2", { id: "data-title" }, "Data ", h("span", { class: "soft" }, `${count(entries.length, "key")}, ${size(sizeOfData(d))}`)),
     entries.length > 0 ? h("table", { class: "data" }, h("tbody", {}, rows)) : h("p", { class: "empty" }, "It has no data."));

@@ -21,9 +21,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="needs Chromium (Debian, Ubuntu: apt install chromium)"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
-    """A service that needs one of KEYS."""
+    """A service that needs one of KEYS. A file's own, so that its apps fit on one page."""
     with running_service(AUTH="1", API_KEYS=REGISTRY) as service:
         yield service
 

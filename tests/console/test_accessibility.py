@@ -173,6 +173,24 @@ def press_until(page: Page, key: str, text: str) -> None:
     pytest.fail(f"{text} was not reached")
 
 
+def test_long_values_scroll_and_the_keyboard_reaches_them(console: Console, client: Client, app: str) -> None:
+    client.create("peter", ip=IP, data={"long": list(range(100)), "short": 1})
+    [session] = client.soid("peter", details=True)
+    page = console.open(app, "user", "peter", session.handle)
+    long, short = page.locator(".data pre").all()
+    assert long.evaluate("value => value.scrollHeight > value.clientHeight")
+    assert long.get_attribute("tabindex") == "0"
+    assert short.get_attribute("tabindex") is None
+
+
+def test_larger_text_of_the_browser_is_respected(console: Console, client: Client, app: str) -> None:
+    client.create("peter", ip=IP)
+    page = console.open(app)
+    before = page.locator("td").first.evaluate("cell => parseFloat(getComputedStyle(cell).fontSize)")
+    page.evaluate("document.documentElement.style.fontSize = '200%'")
+    assert page.locator("td").first.evaluate("cell => parseFloat(getComputedStyle(cell).fontSize)") == 2 * before
+
+
 def test_everything_that_has_the_focus_shows_it(console: Console, client: Client, app: str) -> None:
     client.create("peter", ip=IP)
     page = console.open(app)
@@ -205,3 +223,7 @@ def test_the_table_is_one_on_a_phone_too(consoles: Callable[..., Console], clien
         ["User", "Last used", "IP address", "Started", "Time left", "Data", "Actions"]
     )
     expect(table.get_by_role("row").nth(1).get_by_role("cell")).to_have_count(7)
+    # Not every browser keeps the roles of elements that are shown in another way.
+    for name, role in {"table": "table", "thead": "rowgroup", "tbody": "rowgroup", "tr": "row", "td": "cell"}.items():
+        assert page.locator(name).first.get_attribute("role") == role
+    assert page.locator("td").nth(1).evaluate("cell => getComputedStyle(cell, '::before').content") == '"Last used"'

@@ -1,5 +1,6 @@
 """What goes wrong on the way: what the page says, what it keeps, and how it goes on."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -20,12 +21,17 @@ ANSWERS: dict[str, tuple[Answer, str]] = {
     ),
     "too many": (
         lambda route: route.fulfill(status=429, json={"message": "Too Many Requests"}),
-        "The API gets too many requests. Wait a moment and try again.",
+        "The API gets too many requests. Wait a moment.",
     ),
     "fault": (
         lambda route: route.fulfill(status=500, json={"message": "Internal Server Error"}),
         "The API answered 500: Internal Server Error.",
     ),
+    "unseen characters": (
+        lambda route: route.fulfill(status=500, json={"name": "internalError", "message": "a\u202eb"}),
+        "The API answered 500: a\\u{202e}b.",
+    ),
+    "no reason": (lambda route: route.fulfill(status=500, json={}), "The API answered 500: it gave no reason."),
     "proxy": (
         lambda route: route.fulfill(status=502, body="<html>Bad gateway</html>"),
         "The API answered 502: it gave no reason.",
@@ -36,12 +42,12 @@ ANSWERS: dict[str, tuple[Answer, str]] = {
     ),
     "page of a network": (
         lambda route: route.fulfill(status=200, body="<html>Log in to the wifi</html>"),
-        "The API does not answer. Check the network and try again.",
+        "The API does not answer. Check the network.",
     ),
-    "network": (lambda route: route.abort(), "The API does not answer. Check the network and try again."),
+    "network": (lambda route: route.abort(), "The API does not answer. Check the network."),
     "redirect": (
         lambda route: route.fulfill(status=302, headers={"Location": "https://elsewhere.example/"}),
-        "The API does not answer. Check the network and try again.",
+        "The API does not answer. Check the network.",
     ),
 }
 
@@ -75,10 +81,26 @@ def test_a_renewal_says_it_and_keeps_what_is_there(
     places = [line.bounding_box() for line in page.locator("tbody tr").all()]
     page.route(f"**/{app}/**", answer)
     page.clock.run_for(10_000)
-    expect(page.locator("#freshness")).to_have_text(f"Not up to date. {text}")
+    expect(page.locator("#freshness")).to_have_text(
+        re.compile(rf"Not up to date since \d\d:\d\d:\d\d\. {re.escape(text)}")
+    )
     assert [line.bounding_box() for line in page.locator("tbody tr").all()] == places
+    # Times go on meanwhile.
+    page.clock.fast_forward("01:00:00")
+    expect(page.locator("td[data-name='Last used']")).to_have_text(re.compile(r"1 h( \d+ s)? ago"))
     page.unroute(f"**/{app}/**")
     page.clock.run_for(10_000)
+    expect(page.locator("#freshness")).to_be_empty()
+
+
+def test_a_banner_is_of_its_view(console: Console, client: Client, app: str) -> None:
+    client.create("peter", ip=IP)
+    console.page.clock.install()
+    page = console.open(app)
+    page.route(f"**/{app}/soapp**", lambda route: route.abort())
+    page.clock.run_for(10_000)
+    expect(page.locator("#freshness")).not_to_be_empty()
+    console.follow("peter")
     expect(page.locator("#freshness")).to_be_empty()
 
 
@@ -96,6 +118,7 @@ def test_an_ending_says_it_where_one_can_try_again(
     assert len(list(client.soid("peter"))) == 1
     page.unroute("**/killsoid/**")
     end.click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.locator("#notice p")).to_have_text("1 session of peter ended.")
 
 
@@ -134,6 +157,15 @@ def test_part_of_an_app_that_was_ended_is_told(console: Console, client: Client,
     page.get_by_label("Type").fill(app)
     page.get_by_role("dialog").get_by_role("button", name="End all").click()
     expect(page.get_by_role("alert")).to_contain_text("1200 sessions were ended; call again for the rest")
+
+
+def test_no_answer_is_waited_for_longer_than_half_a_minute(console: Console, client: Client, app: str) -> None:
+    console.page.add_init_script(
+        "const { timeout } = AbortSignal; window.limits = [];"
+        "AbortSignal.timeout = (limit) => { limits.push(limit); return timeout.call(AbortSignal, limit) }"
+    )
+    page = console.open(app)
+    assert set(page.evaluate("limits")) == {30_000}
 
 
 def test_a_slow_start_says_that_it_loads_and_stays_whatever_the_address(

@@ -31,6 +31,8 @@ IDS = {
     "filler": ("a\u3164b", "a\\u{3164}b"),
     "heart": ("❤\ufe0f\u200d🔥", "❤\ufe0f\u200d🔥"),
     "tag": ("a\U000e0041", "a\\u{e0041}"),
+    "paragraph separator": ("a\u2029b", "a\\u{2029}b"),
+    "joiner after an emoji": ("👩\u200db", "👩\\u{200d}b"),
     "line separator": ("a\u2028b", "a\\u{2028}b"),
     "emoji": ("😀" * 128, "😀" * 128),
     "long": ("w" * 128, "w" * 128),
@@ -41,18 +43,22 @@ IDS = {
 
 @pytest.mark.parametrize(("id", "shown"), IDS.values(), ids=IDS)
 def test_an_id_is_shown_found_and_ended(console: Console, client: Client, app: str, id: str, shown: str) -> None:
-    client.create(id, ip=MARKUP, data={MARKUP: MARKUP})
+    client.create(id, ip="1\u202e2", data={MARKUP: MARKUP})
     page = console.open(app)
     link = page.locator("td[data-name=User] a")
     assert link.text_content() == shown
+    expect(page.locator("td[data-name='IP address']")).to_have_text("1\\u{202e}2")
+    expect(page.locator("td button")).to_have_attribute("aria-label", f"End the session of {shown} from 1\\u{{202e}}2")
     link.click()
     expect(page.get_by_role("heading", level=1)).to_have_text(shown)
     assert page.get_by_role("heading", level=1).text_content() == shown
     page.get_by_role("link", name="Open the session of").click()
-    expect(page.locator(".facts")).to_contain_text(MARKUP)
+    expect(page.locator(".facts")).to_contain_text("1\\u{202e}2")
+    expect(page).to_have_title(f"Session of {shown} in {app} · REST Sessions")
     expect(page.locator(".data th")).to_have_text(MARKUP)
     expect(page.locator(".data pre")).to_have_text(f'"{MARKUP}"')
     page.get_by_role("button", name="End this session").click()
+    expect(page.get_by_role("dialog")).to_contain_text(f"{shown} will be logged out on the device at 1\\u{{202e}}2")
     page.get_by_role("dialog").get_by_role("button", name="End it").click()
     expect(page.locator("#notice p")).to_contain_text("1 session of")
     assert list(client.soid(id)) == []
@@ -64,8 +70,8 @@ def test_an_id_is_shown_found_and_ended(console: Console, client: Client, app: s
     assert page.locator("img, main script").count() == 0
 
 
-@pytest.mark.parametrize("id", [id for id, _ in IDS.values()], ids=IDS)
-@pytest.mark.parametrize("width", [1100, 360])
+@pytest.mark.parametrize("id", [IDS[name][0] for name in ("emoji", "long", "Hebrew")], ids=("emoji", "long", "Hebrew"))
+@pytest.mark.parametrize("width", [1440, 1100, 980, 768, 360])
 def test_an_id_widens_no_page(consoles, client: Client, app: str, id: str, width: int) -> None:
     client.create(id, ip="2001:db8:1234:5678:9abc:def0:1234:5678"[:45], data={"k" * 128: "w" * 1000})
     [session] = client.soid(id, details=True)
@@ -76,6 +82,9 @@ def test_an_id_widens_no_page(consoles, client: Client, app: str, id: str, width
         page.goto(console.address(*path))
         console.wait()
         assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+        if path == (app,):
+            # Two lines of an id, and in a card the rest.
+            assert page.locator("tbody tr").bounding_box()["height"] < (80 if width > 960 else 260)
     page.get_by_role("button", name="End this session").click()
     assert page.get_by_role("dialog").evaluate("dialog => dialog.scrollWidth <= dialog.clientWidth")
     page.keyboard.press("Escape")

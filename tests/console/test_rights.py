@@ -32,7 +32,12 @@ def shop(service) -> Client:
 class TestKey:
     def test_is_asked_for_and_forgotten(self, console: Console) -> None:
         page = console.open(key=None)
-        expect(page.get_by_label("Access key")).to_be_focused()
+        field = page.get_by_label("Access key")
+        expect(field).to_be_focused()
+        for name, value in {"type": "password", "autocomplete": "off", "aria-describedby": "key-hint"}.items():
+            expect(field).to_have_attribute(name, value)
+        expect(page.get_by_role("alert")).to_have_count(0)
+        expect(page.get_by_role("button", name="Forget key")).to_be_hidden()
         console.enter("support")
         expect(page.locator("#who")).to_have_text("Key support")
         page.get_by_role("button", name="Forget key").click()
@@ -77,9 +82,11 @@ class TestKey:
 
     def test_is_sent_as_a_header_and_in_no_address(self, console: Console, client: Client, app: str) -> None:
         client.create("peter", ip=IP)
+        console.page.context.add_cookies([{"name": "a", "value": "b", "url": console.url}])
         console.open(app, "user", "peter")
         calls = [request for request in console.requests if request.resource_type == "fetch"]
         assert calls
+        assert all(request.header_value("Cookie") is None for request in calls)
         assert all(secret_of(EVERYTHING) not in request.url for request in console.requests)
         assert all(request.header_value("Authorization") == f"Bearer {secret_of(EVERYTHING)}" for request in calls[1:])
 
@@ -91,6 +98,17 @@ class TestKey:
         console.renew()
         expect(page.get_by_role("alert")).to_contain_text("The API does not know this key.")
         expect(page.locator("#who")).to_be_empty()
+        expect(page.get_by_role("button", name="Forget key")).to_be_hidden()
+        assert page.evaluate("sessionStorage.length") == 0
+
+    def test_that_is_taken_back_before_an_ending_is_told(self, console: Console, client: Client, app: str) -> None:
+        client.create("peter", ip=IP)
+        page = console.open(app)
+        page.route("**/killsoid/**", lambda route: route.fulfill(status=403, json={"message": "Forbidden"}))
+        page.get_by_role("button", name="End the session of peter").click()
+        page.get_by_role("dialog").get_by_role("button", name="End it").click()
+        expect(page.get_by_role("alert")).to_contain_text("The API does not know this key any more.")
+        assert len(list(client.soid("peter"))) == 1
 
 
 class TestRights:
@@ -125,10 +143,10 @@ class TestRights:
         expect(page.locator(".apps a")).to_have_text(["shop", "webapp"])
         console = consoles()
         page = console.open(key="reader")
-        page.get_by_label("App").fill("no app!")
+        page.get_by_label("Name of the app").fill("no app!")
         page.get_by_role("button", name="Show").click()
-        assert not page.get_by_label("App").evaluate("field => field.checkValidity()")
-        page.get_by_label("App").fill("shop")
+        assert not page.get_by_label("Name of the app").evaluate("field => field.checkValidity()")
+        page.get_by_label("Name of the app").fill("shop")
         page.get_by_role("button", name="Show").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("shop")
 
@@ -143,22 +161,22 @@ class TestRights:
             expect(page.locator(".data")).to_contain_text("a")
             expect(page.locator(".actions button")).to_have_count(2 * buttons)
 
-    @pytest.mark.parametrize(
-        ("path", "name", "operation"),
-        [
-            (("shop", "user", "peter"), "watcher", "soid"),
-            (("shop", "user", "peter", "h" * 22), "watcher", "soid"),
-            (("another",), "support", "soapp"),
-            (("another", "user", "peter"), "helpdesk", "soid"),
-        ],
-    )
-    def test_that_are_missing_are_named(
-        self, console: Console, path: tuple[str, ...], name: str, operation: str
-    ) -> None:
-        page = console.open(*path, key=name)
-        expect(page.get_by_role("heading", level=1)).to_have_text("This cannot be shown")
-        missing = page.locator(".error code").first.inner_text()
-        assert missing == operation or (missing == "activity" and operation == "soapp")
+    @pytest.mark.parametrize("path", [("shop", "user", "peter"), ("shop", "user", "peter", "h" * 22)])
+    def test_that_are_missing_are_named_and_nothing_is_asked(self, console: Console, path: tuple[str, ...]) -> None:
+        page = console.open(*path, key="watcher")
+        expect(page.locator(".error")).to_contain_text("This key does not allow soid here.")
+        assert not any("/soid/" in request.url for request in console.requests)
+
+    @pytest.mark.parametrize("path", [("another",), ("another", "user", "peter")])
+    def test_do_not_reach_another_app(self, console: Console, path: tuple[str, ...]) -> None:
+        page = console.open(*path, key="support")
+        expect(page.locator(".error")).to_have_text("This key may not use the app another. It may use:")
+        expect(page.locator(".apps a")).to_have_text(["shop", "webapp"])
+        assert not any("/another/" in request.url for request in console.requests)
+
+    def test_that_show_nothing_are_told_at_once(self, console: Console) -> None:
+        page = console.open(key="server")
+        expect(page.locator(".empty")).to_contain_text("it allows none of activity, soapp, soid, killall.")
 
     def test_that_are_taken_back_meanwhile_are_named(self, console: Console, shop: Client) -> None:
         page = console.open("shop")

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 from tab import Console
 
 from clients.python.tests.conftest import running_service
@@ -76,7 +76,7 @@ class TestApps:
 
 class TestApp:
     def test_shows_what_a_session_is(self, console: Console, client: Client, app: str) -> None:
-        client.create("peter", ip="2001:db8::1", ttl=7200, data={"name": "Peter", "n": 12345678901234567890})
+        client.create("peter", ip="2001:db8::1", ttl=7200, data={"name": "Pütr", "n": 12345678901234567890})
         page = console.open(app)
         # 4 + 7 bytes of a name and a text in quotes, 1 + 20 of a number.
         [line] = page.locator("tbody tr").all()
@@ -92,6 +92,7 @@ class TestApp:
         expect(line.get_by_role("button")).to_have_count(0)
         line.get_by_role("link", name="Open the session of nobody").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Session of anonymous")
+        expect(page.locator(".bar .actions button")).to_have_count(0)
         expect(page.locator(".data")).to_contain_text("cart")
         page.reload()
         expect(page.locator(".empty")).to_contain_text("only from the list")
@@ -102,18 +103,18 @@ class TestApp:
         expect(page.get_by_role("table")).to_be_hidden()
 
     def test_shows_page_after_page_the_last_used_first(self, console: Console, client: Client, app: str) -> None:
-        for number in range(120):
+        for number in range(260):
             client.create(f"user{number}", ip=IP)
         page = console.open(app)
-        for shown in (50, 100, 120):
+        for shown in (50, 250, 260):
             expect(page.locator(".more")).to_contain_text(f"{shown} sessions shown")
             expect(page.locator("tbody tr")).to_have_count(shown)
-            if shown < 120:
+            if shown < 260:
                 page.get_by_role("button", name="Show more").click()
         expect(page.get_by_role("button", name="Show more")).to_have_count(0)
-        assert sorted(texts(page, "User")) == sorted(f"user{number}" for number in range(120))
+        assert sorted(texts(page, "User")) == sorted(f"user{number}" for number in range(260))
         # The keyboard goes on at the first of the rows that came last.
-        assert page.evaluate("document.activeElement.closest('tr') === document.querySelectorAll('tbody tr')[100]")
+        assert page.evaluate("document.activeElement.closest('tr') === document.querySelectorAll('tbody tr')[250]")
 
     def test_finds_a_user(self, console: Console, client: Client, app: str) -> None:
         client.create("anna kim+1@example.com", ip=IP)
@@ -122,6 +123,9 @@ class TestApp:
         page.get_by_role("button", name="Find").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("anna kim+1@example.com")
         expect(page.locator("tbody tr")).to_have_count(1)
+        assert page.get_by_role("columnheader").first.inner_text() == "Last used"
+        trail = page.get_by_role("navigation", name="Above this page")
+        assert trail.inner_text() == f"Apps / {app}"
 
     def test_does_not_look_for_what_is_no_id(self, console: Console, client: Client, app: str) -> None:
         page = console.open(app)
@@ -149,11 +153,35 @@ class TestActivity:
         expect(page.locator(".figure")).to_have_text("2")
         chart = page.get_by_role("img")
         expect(chart).to_have_attribute("aria-label", re.compile(r"lowest 1, highest 2, now 2$"))
-        points = [
-            tuple(map(float, point.split(","))) for point in page.locator("polyline").get_attribute("points").split()
-        ]
-        assert [x for x, _ in points] == [0, 600]
-        assert points[0][1] > points[1][1]
+        drawn = page.locator(".activity path").get_attribute("d")
+        [(first, low), (last, high)] = re.findall(r"[ML]([\d.]+) ([\d.]+)", drawn)
+        # Ten seconds, of five minutes.
+        assert 575 < float(first) < 585
+        assert float(last) == 600
+        assert float(low) > float(high)
+        expect(page.locator(".activity")).to_contain_text("2 in the last 5 min")
+
+    def test_has_a_gap_where_nobody_looked(self, console: Console, client: Client, app: str) -> None:
+        console.page.clock.install()
+        page = console.open(app)
+        console.renew()
+        path = page.locator(".activity path")
+        expect(path).to_have_attribute("d", re.compile("^M[^M]*L[^M]*$"))
+        page.wait_for_load_state("networkidle")
+        page.clock.fast_forward("05:00")
+        expect(path).to_have_attribute("d", re.compile(r"^M[^M]*L[^M]*M"))
+        # What is older than an hour goes.
+        page.wait_for_load_state("networkidle")
+        page.clock.fast_forward("01:10:00")
+        expect(path).to_have_attribute("d", re.compile(r"^M600[^ML]*$"))
+
+    def test_is_that_of_its_app(self, console: Console, client: Client, app: str) -> None:
+        client.create("peter", ip=IP)
+        page = console.open(app)
+        expect(page.locator(".figure")).to_have_text("1")
+        page.evaluate("location.hash = '/another'")
+        expect(page.get_by_role("heading", level=1)).to_have_text("another")
+        expect(page.get_by_role("img")).to_have_attribute("aria-label", re.compile("lowest 0, highest 0, now 0"))
 
     def test_goes_on_when_the_app_is_opened_again(self, console: Console, client: Client, app: str) -> None:
         client.create("peter", ip=IP)
@@ -170,7 +198,7 @@ class TestWayBack:
             client.create(f"user{number}", ip=IP)
         page = console.open(app)
         page.get_by_role("button", name="Show more").click()
-        expect(page.locator("tbody tr")).to_have_count(100)
+        expect(page.locator("tbody tr")).to_have_count(110)
         link = page.get_by_role("link", name="Open the session of").nth(70)
         link.scroll_into_view_if_needed()
         top = page.evaluate("scrollY")
@@ -179,7 +207,7 @@ class TestWayBack:
         expect(page.locator(".facts")).to_be_visible()
         assert page.evaluate("scrollY") == 0
         page.go_back()
-        expect(page.locator("tbody tr")).to_have_count(100)
+        expect(page.locator("tbody tr")).to_have_count(110)
         assert page.evaluate("scrollY") == top
         expect(link).to_be_focused()
 
@@ -205,12 +233,39 @@ class TestWayBack:
         page.go_back()
         expect(page.get_by_label("Access key")).to_be_visible()
         page.unroute(f"**/{app}/**")
-        console.enter("support")
+        console.enter("reader")
+        expect(page.locator("tbody tr")).to_have_count(2)
+        expect(page.locator(".activity")).to_have_count(0)
         page.go_forward()
-        expect(page.get_by_role("heading", level=1)).to_have_text("This cannot be shown")
+        expect(page.get_by_role("heading", level=1)).to_have_text("peter")
+        expect(page.locator("td button")).to_have_count(0)
         handle = next(session.handle for session in client.soapp(300, details=True) if session.id is None)
         page.evaluate("hash => { location.hash = hash }", f"/{app}/anonymous/{handle}")
         expect(page.locator(".empty")).to_contain_text("only from the list")
+
+    def test_leads_to_the_right_view_after_a_reload(self, console: Console, client: Client, app: str) -> None:
+        client.create("peter", ip=IP)
+        page = console.open(app)
+        console.follow("peter")
+        expect(page.get_by_role("heading", level=1)).to_have_text("peter")
+        page.reload()
+        console.wait()
+        console.follow("Apps")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Apps")
+        for heading in ("peter", app):
+            page.go_back()
+            expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+
+    def test_closes_a_question(self, console: Console, client: Client, app: str) -> None:
+        client.create("peter", ip=IP)
+        page = console.open()
+        console.follow(app)
+        page.get_by_role("button", name="End the session of peter").click()
+        expect(page.get_by_role("dialog", name="End this session?")).to_be_visible()
+        page.go_back()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Apps")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        assert len(list(client.soid("peter"))) == 1
 
 
 class TestRenewal:
@@ -289,6 +344,34 @@ class TestRenewal:
             console.renew()
             expect(row(page, app).get_by_role("cell")).to_have_text([app, *cells])
             expect(row(page, app)).not_to_have_class("ended")
+
+    def test_comes_every_ten_seconds_and_once(self, page: Page, console: Console, client: Client, app: str) -> None:
+        console.follow("peter")
+        page.go_back()
+        expect(page.get_by_role("heading", level=1)).to_have_text(app)
+        page.wait_for_load_state("networkidle")
+        before = len(console.requests)
+        page.clock.run_for(8_000)
+        assert len(console.requests) == before
+        console.renew()
+        page.wait_for_load_state("networkidle")
+        asked = [request.url.partition("?")[0].rpartition("/")[2] for request in console.requests[before:]]
+        assert sorted(asked) == ["activity", "soapp"]
+
+    def test_that_comes_late_does_not_undo_what_is_newer(
+        self, page: Page, console: Console, client: Client, app: str
+    ) -> None:
+        waiting: list[Route] = []
+        page.route(f"**/{app}/soapp**", lambda route: waiting.append(route))  # noqa: PLW0108 - Playwright marks it
+        with page.expect_request(f"**/{app}/soapp**"):
+            page.clock.run_for(10_000)
+        late = waiting[0].fetch()
+        page.get_by_role("button", name="End the session of peter").click()
+        page.get_by_role("dialog").get_by_role("button", name="End it").click()
+        expect(row(page, "peter")).to_have_class("ended")
+        waiting[0].fulfill(response=late)
+        page.evaluate("new Promise(requestAnimationFrame)")
+        expect(row(page, "peter")).to_have_class("ended")
 
     def test_rests_while_nobody_looks(self, page: Page, console: Console, client: Client) -> None:
         page.evaluate("Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
