@@ -7,6 +7,8 @@ const CHART_MILLISECONDS = 3_600_000;
 // What a chart of a few points spans.
 const SHORTEST_MILLISECONDS = 300_000;
 const GAP_MILLISECONDS = 30_000;
+// A short line to the left, or a single point could not be seen.
+const LAST_MARK = "h-2";
 const CHART_WIDTH = 600;
 const CHART_HEIGHT = 80;
 
@@ -46,7 +48,7 @@ class ActivityChart {
     // Between points that are far apart, nobody has looked.
     const isNext = (point, index) => index > 0 && point.at - points[index - 1].at < GAP_MILLISECONDS;
     this.line.setAttribute("d", points.map((point, index) =>
-      `${isNext(point, index) ? "L" : "M"}${x(point.at).toFixed(1)} ${y(point.users).toFixed(1)}`).join("") + "h0");
+      `${isNext(point, index) ? "L" : "M"}${x(point.at).toFixed(1)} ${y(point.users).toFixed(1)}`).join("") + LAST_MARK);
     this.now.textContent = number(users);
     this.range.textContent = `since ${clock(first)}: lowest ${number(lowest)}, highest ${number(highest)}`;
     this.image.setAttribute("aria-label", `Active users ${this.range.textContent}, now ${number(users)}`);

@@ -34,7 +34,7 @@ def show_app(console: Console, client: Client) -> None:
     console.renew()
     if page.get_by_role("button", name="Show", exact=True).count():
         page.get_by_role("button", name="Show", exact=True).click()
-    expect(page.locator(".changes")).to_be_empty()
+    expect(page.locator(".changes [role=status]")).to_be_empty()
 
 
 def show_question(console: Console, client: Client) -> None:
