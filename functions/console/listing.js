@@ -49,12 +49,15 @@ class Listing {
     // Times go on, even if the API does not answer.
     for (const row of this.rows.values()) this.refresh(row);
     const { version } = this;
-    const { items, next } = await this.fetchShown();
+    const { items, next, isOnePage } = await this.fetchShown();
     if (version !== this.version) return;
     const fetched = new Map(items.map((item) => [this.keyOf(item), item]));
     for (const [name, row] of this.rows) {
-      // Beyond the last page that was fetched, it may still be there.
-      row.item = fetched.get(name) ?? (next ? row.item : this.gone(row.item));
+      const isMissing = !fetched.has(name);
+      // It may be beyond the last page that was fetched, or have moved from one page to another meanwhile.
+      const isGone = isMissing && !next && (isOnePage || row.wasMissing);
+      row.wasMissing = isMissing;
+      row.item = fetched.get(name) ?? (isGone ? this.gone(row.item) : row.item);
       this.refresh(row);
     }
     this.announce(items.filter((item) => !this.rows.has(this.keyOf(item))));
@@ -70,7 +73,7 @@ class Listing {
       all.push(...page.items);
       cursor = page.next;
     }
-    return { items: all, next: cursor };
+    return { items: all, next: cursor, isOnePage: next === undefined };
   }
 
   announce(added) {
