@@ -30,13 +30,18 @@ const PLAIN_INPUT = { autocomplete: "off", autocapitalize: "off", spellcheck: "f
 
 const button = (text, onclick, properties = {}) => h("button", { type: "button", onclick, ...properties }, text);
 
-const focusHeading = () => $("main").querySelector("h1").focus({ preventScroll: true });
+/** Puts `fresh` in place of what an element has. If the focus was there, it is on the first thing that takes it. */
+function replaceContent(element, fresh) {
+  const hadFocus = element.contains(document.activeElement);
+  element.replaceChildren(fresh);
+  if (hadFocus) element.querySelector("a, button, [tabindex]")?.focus({ preventScroll: true });
+}
 
 /** Says what was done. It stays until the next one, or until another view is shown. */
 function notify(...children) {
   const close = () => {
     $("notice").replaceChildren();
-    focusHeading();
+    $("main").querySelector("h1").focus({ preventScroll: true });
   };
   $("notice").replaceChildren(h("p", {}, children), button("×", close, { "aria-label": "Close this message", class: "plain" }));
 }

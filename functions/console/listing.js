@@ -46,11 +46,18 @@ class Listing {
 
   /** Brings the rows that are shown up to date. New ones are only announced. */
   async renew() {
-    // Times go on, even if the API does not answer.
-    for (const row of this.rows.values()) this.refresh(row);
     const { version } = this;
-    const { items, next, isOnePage } = await this.fetchShown();
-    if (version !== this.version) return;
+    try {
+      const fetched = await this.fetchShown();
+      if (version === this.version) this.update(fetched);
+    } finally {
+      // Times go on, even if the API does not answer.
+      for (const row of this.rows.values()) this.refresh(row);
+    }
+  }
+
+  /** Gives the rows what was fetched, and announces what has no row. */
+  update({ items, next, isOnePage }) {
     const fetched = new Map(items.map((item) => [this.keyOf(item), item]));
     for (const [name, row] of this.rows) {
       const isMissing = !fetched.has(name);
@@ -58,7 +65,6 @@ class Listing {
       const isGone = isMissing && !next && (isOnePage || row.wasMissing);
       row.wasMissing = isMissing;
       row.item = fetched.get(name) ?? (isGone ? this.gone(row.item) : row.item);
-      this.refresh(row);
     }
     this.announce(items.filter((item) => !this.rows.has(this.keyOf(item))));
   }
@@ -136,10 +142,7 @@ class Listing {
     this.columns.forEach(({ cell }, index) => {
       const fresh = h("span", {}, cell(row.item, row));
       const shown = row.cells[index];
-      if (shown.hasChildNodes() && shown.textContent === fresh.textContent) return;
-      const hadFocus = shown.contains(document.activeElement);
-      shown.replaceChildren(fresh);
-      if (hadFocus) fresh.querySelector("a, button, [tabindex]")?.focus({ preventScroll: true });
+      if (!shown.hasChildNodes() || shown.textContent !== fresh.textContent) replaceContent(shown, fresh);
     });
   }
 }

@@ -42,7 +42,9 @@ function size(bytes) {
   return kilobytes < 999.5 ? `${kilobytes.toFixed(kilobytes < 10 ? 1 : 0)} KB` : `${(kilobytes / 1000).toFixed(1)} MB`;
 }
 
-const bytesOf = (text) => new TextEncoder().encode(text).length;
+const UTF_8 = new TextEncoder();
+
+const bytesOf = (text) => UTF_8.encode(text).length;
 
 /** The bytes of a session's keys and of its values as JSON. */
 const sizeOfData = (data = {}) =>

@@ -272,10 +272,7 @@ function viewOfSession(app, session, find) {
     data.replaceChildren(dataOf(current));
   };
   const showEnded = () => {
-    const ended = h("span", { tabindex: "-1" }, "Ended");
-    const hadFocus = actions.contains(document.activeElement);
-    actions.replaceChildren(ended);
-    if (hadFocus) ended.focus();
+    replaceContent(actions, h("span", { tabindex: "-1" }, "Ended"));
     facts.classList.add("ended");
   };
   const renew = async () => {

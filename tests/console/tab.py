@@ -1,9 +1,10 @@
 """A tab of Chromium with the console in it, and the keys that one may enter."""
 
 import json
+import re
 from urllib.parse import quote
 
-from playwright.sync_api import ConsoleMessage, Page, Request, expect
+from playwright.sync_api import ConsoleMessage, Page, Request, Route, expect
 
 EVERYTHING = "everything"
 # Each kind of key: the apps that it may use, and what it allows there.
@@ -71,6 +72,13 @@ class Console:
         """Goes to the view to which this link leads, and waits until it is there."""
         self.page.get_by_role("link", name=link, exact=True).click()
         self.wait()
+
+    def hold(self, path: str | re.Pattern[str]) -> list[Route]:
+        """Holds the requests to this path. They come into the list, and wait until the test goes on with them."""
+        waiting: list[Route] = []
+        # Playwright marks its handlers, and a method of a list takes no mark.
+        self.page.route(path, lambda route: waiting.append(route))  # noqa: PLW0108
+        return waiting
 
     def wait(self) -> None:
         """Waits until a view is there."""

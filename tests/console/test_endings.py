@@ -1,5 +1,7 @@
 """Sessions are ended: which ones, how many it says, and what the page shows then."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, Route, expect
 from tab import Console
@@ -148,17 +150,7 @@ def test_only_once_when_one_clicks_twice(console: Console, client: Client, app: 
 @pytest.fixture
 def held(console: Console) -> list[Route]:
     """The endings that the page asks for. They wait until the test goes on with them."""
-    waiting: list[Route] = []
-
-    def hold(route: Route) -> None:
-        if route.request.method == "DELETE":
-            waiting.append(route)
-        else:
-            route.continue_()
-
-    console.page.route("**/kill*/**", hold)
-    console.page.route("**/killall", hold)
-    return waiting
+    return console.hold(re.compile("/kill(soid/|all)"))
 
 
 def test_one_that_answers_late_disturbs_no_other_question(
@@ -261,8 +253,7 @@ def test_one_far_below_moves_nothing(console: Console, client: Client, app: str)
 def test_rows_that_were_asked_for_before_do_not_come_back(console: Console, client: Client, app: str) -> None:
     tokens_of(client, **{f"user{number}": 1 for number in range(60)})
     page = console.open(app)
-    waiting: list[Route] = []
-    page.route(f"**/{app}/soapp**cursor**", lambda route: waiting.append(route))  # noqa: PLW0108 - Playwright marks it
+    waiting = console.hold(f"**/{app}/soapp**cursor**")
     page.get_by_role("button", name="Show more").click()
     expect(page.get_by_role("button", name="Show more")).to_be_disabled()
     answer = waiting[0].fetch()

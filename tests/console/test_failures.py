@@ -173,8 +173,7 @@ def test_a_slow_start_says_that_it_loads_and_stays_whatever_the_address(
 ) -> None:
     client.create("peter", ip=IP)
     page = console.open()
-    waiting: list[Route] = []
-    page.route("**/console/key", lambda route: waiting.append(route))  # noqa: PLW0108 - Playwright marks it
+    waiting = console.hold("**/console/key")
     page.reload()
     expect(page.locator("main")).to_have_text("Loading…")
     expect(page.get_by_role("button", name="Forget key")).to_be_visible()
@@ -187,8 +186,7 @@ def test_a_slow_start_says_that_it_loads_and_stays_whatever_the_address(
 
 def test_a_slow_view_says_that_it_loads(console: Console, client: Client, app: str) -> None:
     client.create("peter", ip=IP)
-    waiting: list[Route] = []
-    console.page.route(f"**/{app}/soapp**", lambda route: waiting.append(route))  # noqa: PLW0108 - Playwright marks it
+    waiting = console.hold(f"**/{app}/soapp**")
     page = console.page
     page.goto(f"{console.url}#/{app}")
     console.enter("everything")
@@ -204,8 +202,7 @@ def test_an_answer_that_comes_late_does_not_take_the_place_of_the_next_view(
 ) -> None:
     client.create("peter", ip=IP)
     page = console.open()
-    waiting: list[Route] = []
-    page.route(f"**/{app}/soapp**", lambda route: waiting.append(route))  # noqa: PLW0108 - Playwright marks it
+    waiting = console.hold(f"**/{app}/soapp**")
     page.get_by_role("link", name=app).click()
     expect(page.locator("main")).to_have_text("Loading…")
     page.go_back()

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, expect
 from tab import Console
 
 from clients.python.tests.conftest import running_service
@@ -367,8 +367,7 @@ class TestRenewal:
     def test_that_comes_late_does_not_undo_what_is_newer(
         self, page: Page, console: Console, client: Client, app: str
     ) -> None:
-        waiting: list[Route] = []
-        page.route(f"**/{app}/soapp**", lambda route: waiting.append(route))  # noqa: PLW0108 - Playwright marks it
+        waiting = console.hold(f"**/{app}/soapp**")
         with page.expect_request(f"**/{app}/soapp**"):
             page.clock.run_for(10_000)
         late = waiting[0].fetch()
